@@ -42,7 +42,7 @@ class ArchiveName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """The last versions of one file: `<folder>/<name>.1` is the newest, and `keep` is the limit (COMPAT.md 7.4).
+    """The last versions of one file: `<folder>/<name>.1` is the newest, `keep` the limit (COMPAT.md 7.4).
 
     The folder is often the machine-wide /tmp, where anybody may have planted a link: nothing is ever opened
     under a known name, files only arrive there by rename, readable by their owner alone.
@@ -53,7 +53,7 @@ class Archive:
     name: ArchiveName
 
     def add(self, text: str) -> None:
-        """Keep `text` as version 1, whatever `keep` is, and count the older ones up; a failure is only logged."""
+        """Keep `text` as version 1, whatever `keep` is, shift the older ones; a failure is only logged."""
         try:
             for number in range(self.keep - 1, 0, -1):
                 with contextlib.suppress(FileNotFoundError):

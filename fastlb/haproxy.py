@@ -95,7 +95,7 @@ def _demanded(demanded: str, environment: Mapping[str, str]) -> HAProxy:
         raise HAProxyNotFound(
             f"{demanded} was asked for as HAProxy, but is no program that can be run; {ADVICE}"
         )
-    found = _ask(Path(located))
+    found = _ask(Path(located).absolute())
     if isinstance(found, str):
         raise HAProxyNotFound(f"{demanded} was asked for as HAProxy, but {found}; {ADVICE}")
     if found.version < MINIMUM:

@@ -31,7 +31,7 @@ _HEAD = re.compile(r"^\[(?P<level>[A-Z]+)\]\s*(?:\d+/\d+\s*)?\(\d+\)\s*:\s*(?:co
 _NAMED = re.compile(
     r"\b(?:proxy|frontend|backend|listen|userlist|server|resolvers|peers|default_backend|use_backend)"
     r"(?: named)?:? '(?P<name>[^'\s]+)'"
-    r"|'server (?P<backend>[^'\s/]+)/(?P<server>[^'\s]+)'",
+    r"|'server (?:(?P<backend>[^'\s/]+)/)?(?P<server>[^'\s]+)'",
     re.IGNORECASE,
 )
 # Lines that only sum up what the lines before them said.
