@@ -1,0 +1,187 @@
+"""HAProxy's master: has it reload, learns the outcome, lists its processes; probes new ports before a reload.
+
+It must not know what is in the configuration or why a reload is due. Data flows: `reload` on the master's
+socket -> its reply, or where that says nothing its process list -> `ReloadOutcome`.
+
+From 2.7 on the reply is the outcome. In 2.6 the reply is empty and the master replaces itself, its socket
+refusing connections meanwhile; the outcome is read from its counters afterwards (HAPROXY.md F1). The same way
+serves for any version whose reply got lost, so no version is asked for here.
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import re
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastlb.errors import RuntimeApiError
+from fastlb.runtime_api import RuntimeApi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+POLL_EVERY_S = 0.01
+
+_PROCESS = re.compile(
+    r"^(?P<pid>\d+)\s+(?P<kind>master|worker)\s+(?P<reloads>\d+)(?:\s+\[failed: (?P<failed>\d+)\])?"
+    r"\s+(?P<days>\d+)d(?P<hours>\d+)h(?P<minutes>\d+)m(?P<seconds>\d+)s"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One line of `show proc`; `reloads` is how many it has lived through, `failed_reloads` the master's, in
+    a row."""
+
+    pid: int
+    reloads: int
+    uptime_s: int
+    failed_reloads: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """The master's process list. After a failed reload 3.2 and newer list the one that serves as an old
+    worker."""
+
+    master: Process
+    workers: tuple[Process, ...]
+    old_workers: tuple[Process, ...]
+
+    @property
+    def serving(self) -> Process | None:
+        """The worker that takes new connections: the current one, else the youngest of the old ones."""
+        return min((*self.workers, *self.old_workers), key=lambda worker: worker.reloads, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadOutcome:
+    """What came of a reload: `worker_pid` serves now, `log` is what HAProxy said about it or why nothing is
+    known."""
+
+    ok: bool
+    seconds: float
+    worker_pid: int | None
+    log: str
+
+
+@dataclass(frozen=True, slots=True)
+class BusyBind:
+    """An address that HAProxy could not listen on, and why."""
+
+    host: str
+    port: int
+    reason: str
+
+
+class Master:
+    """The master at its socket; `timeout_s` bounds every single question."""
+
+    def __init__(self, socket_path: Path, *, timeout_s: float) -> None:
+        self._api = RuntimeApi(socket_path, timeout_s)
+
+    def processes(self) -> Processes:
+        """Its process list. Raises RuntimeApiError if it does not answer or answers something else."""
+        return read_processes(self._api.ask("show proc"))
+
+    def reload(self, timeout_s: float) -> ReloadOutcome:
+        """Have it load the configuration anew; never raises, and never takes much longer than `timeout_s`.
+
+        An outcome that is not known in time is not ok: what runs then has to be read back.
+        """
+        started = time.monotonic()
+        try:
+            before = self.processes().master
+            ok, log = self._reload(before, started + timeout_s)
+            serving = self.processes().serving
+        except RuntimeApiError as reason:
+            return ReloadOutcome(False, time.monotonic() - started, None, str(reason))
+        return ReloadOutcome(ok, time.monotonic() - started, serving.pid if serving else None, log)
+
+    def _reload(self, before: Process, deadline: float) -> tuple[bool, str]:
+        asker = RuntimeApi(self._api.socket_path, max(deadline - time.monotonic(), POLL_EVERY_S))
+        try:
+            reply = asker.ask("reload")
+        except RuntimeApiError as reason:
+            return self._outcome_by_counters(before, deadline, str(reason))
+        verdict, _, log = reply.partition("\n--\n")
+        return verdict.strip() == "Success=1", log.strip() or reply.strip()
+
+    def _outcome_by_counters(self, before: Process, deadline: float, why: str) -> tuple[bool, str]:
+        while time.monotonic() < deadline:
+            try:
+                now = self.processes().master
+            except RuntimeApiError as reason:
+                why = str(reason)
+            else:
+                if now.pid != before.pid or now.reloads > before.reloads:
+                    said = f"{now.failed_reloads} failed in a row" if now.failed_reloads else "loaded"
+                    return now.failed_reloads == 0, f"the master counts {now.reloads} reloads, {said}"
+            time.sleep(POLL_EVERY_S)
+        raise RuntimeApiError(f"the outcome of the reload did not become known in time: {why}")
+
+
+def read_processes(reply: str) -> Processes:
+    """The reply to `show proc` of 2.6 to 3.4, read. Raises RuntimeApiError if it is something else."""
+    master, found, current = None, (list[Process](), list[Process]()), True
+    for line in reply.splitlines():
+        if line.startswith("# "):
+            current = not line.startswith("# old")
+        elif told := _PROCESS.match(line):
+            process = _process(told)
+            if told["kind"] == "master":
+                master = process
+            else:
+                found[0 if current else 1].append(process)
+    if master is None:
+        raise RuntimeApiError(f"`show proc` answered no list of processes: {reply[:200]!r}")
+    return Processes(master, tuple(found[0]), tuple(found[1]))
+
+
+def probe_binds(addresses: Iterable[tuple[str, int]]) -> list[BusyBind]:
+    """Those of the *new* (host, port) that HAProxy could not bind; `*` and the empty host mean all of IPv4.
+
+    A port that a foreign process owns makes a reload fail after 2 s, in which the running worker refuses
+    every new connection, and `haproxy -c` does not notice (HAPROXY.md F4). The probe binds and closes: it
+    never listens, so it takes no connection. Host names are passed over: only HAProxy knows what they will
+    mean to it.
+    """
+    return [
+        BusyBind(host, port, reason)
+        for host, port in addresses
+        if (reason := _why_not_bindable(host, port)) is not None
+    ]
+
+
+def _why_not_bindable(host: str, port: int) -> str | None:
+    try:
+        address = ipaddress.ip_address("0.0.0.0" if host in {"", "*"} else host)  # noqa: S104 - what `*` means
+    except ValueError:
+        return None
+    with socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6) as probe:
+        # Like HAProxy: connections of a former owner in TIME_WAIT are no obstacle. Unlike it, SO_REUSEPORT is
+        # not set: a second HAProxy of the same user would share the port's connections, silently.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.version == 6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            probe.bind((str(address), port))
+        except OSError as reason:
+            hint = "; ports below 1024 need a privilege" if reason.errno == errno.EACCES else ""
+            return f"{reason.strerror}{hint}"
+    return None
+
+
+def _process(told: re.Match[str]) -> Process:
+    days, hours, minutes, seconds = (int(told[unit]) for unit in ("days", "hours", "minutes", "seconds"))
+    return Process(
+        pid=int(told["pid"]),
+        reloads=int(told["reloads"]),
+        uptime_s=((days * 24 + hours) * 60 + minutes) * 60 + seconds,
+        failed_reloads=int(told["failed"] or 0),
+    )

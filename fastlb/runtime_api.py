@@ -1,0 +1,79 @@
+"""One socket of HAProxy: a command in, its reply out.
+
+It must not know what a command means or whether its reply is good news: callers decide. Data flows: one
+command -> a connection of its own -> the reply up to the end of the stream. A connection is never kept: one
+that outlives a reload talks to the old worker and keeps it alive (HAPROXY.md F1).
+
+The connection is half-closed after the command, because the master's socket ends a reply only then. The one
+command that this cuts short is `wait` (HAPROXY.md 1).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastlb.errors import RuntimeApiError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A line break or an unescaped semicolon starts a second command, a blank one prints help.
+_MORE_THAN_ONE = re.compile(r"[\r\n\0]|(?<!\\)(?:\\\\)*;|^\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeApi:
+    """HAProxy's Runtime API, or its master's command line, at a Unix socket; every answer within
+    `timeout_s`."""
+
+    socket_path: Path
+    timeout_s: float
+
+    def ask(self, command: str) -> str:
+        """The reply to one command, as HAProxy sent it.
+
+        Raises RuntimeApiError if it is not exactly one command, or if no whole reply came: nobody listens,
+        the time is up, the connection broke, or it ended without a byte.
+        """
+        if _MORE_THAN_ONE.search(command):
+            raise RuntimeApiError(
+                f"{command!r} is not exactly one command; it was not sent to {self.socket_path}"
+            )
+        try:
+            reply = self._exchange(command.encode() + b"\n")
+        except OSError as reason:
+            why = "no whole answer in time" if isinstance(reason, TimeoutError) else reason.strerror or reason
+            raise RuntimeApiError(f"{command!r} on {self.socket_path} got no reply: {why}") from reason
+        if not reply:
+            raise RuntimeApiError(f"{command!r} on {self.socket_path} got no reply: closed without a byte")
+        return reply.decode(errors="replace")
+
+    def info(self) -> dict[str, str]:
+        """`show info` of the process that answers, by name."""
+        lines = (line.partition(": ") for line in self.ask("show info").splitlines())
+        return {name: value for name, colon, value in lines if colon}
+
+    def servers_state(self) -> str:
+        """`show servers state`, in the form that `server-state-file` reads back."""
+        return self.ask("show servers state")
+
+    def _exchange(self, request: bytes) -> bytes:
+        deadline = time.monotonic() + self.timeout_s
+        received = bytearray()
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(self.timeout_s)
+            connection.connect(str(self.socket_path))
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            while True:
+                connection.settimeout(max(deadline - time.monotonic(), 1e-3))
+                piece = connection.recv(65_536)
+                if not piece:
+                    return bytes(received)
+                received += piece
+                if time.monotonic() > deadline:
+                    raise TimeoutError
