@@ -1,0 +1,142 @@
+"""The running simulator inside one event loop: cluster, clock, task servers, streams and HTTP, wired.
+
+Everything lives in that loop; `server` gives other threads a way in. Data flow: HTTP -> api or mutations ->
+cluster -> agenda -> (this) audience -> streams and task servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from fastlb.simulator.addresses import Addresses
+from fastlb.simulator.agenda import Agenda
+from fastlb.simulator.api import ReadApi
+from fastlb.simulator.cluster import Cluster
+from fastlb.simulator.dialects import DIALECTS
+from fastlb.simulator.faults import Faults
+from fastlb.simulator.manners import Manners
+from fastlb.simulator.mutations import ChangeApi
+from fastlb.simulator.stream import EventStreams
+from fastlb.simulator.tasks import TaskServers
+from fastlb.simulator.world import World
+
+if TYPE_CHECKING:
+    from fastlb.simulator.agenda import Condition, Process
+    from fastlb.simulator.settings import SimulatorSettings
+    from fastlb.simulator.state import Task
+    from fastlb.simulator.world import Event
+
+MAX_BODY_BYTES = 256 * 1024 * 1024
+NETWORKS = range(10, 250)
+CLAIM_PORT = 29999
+
+
+class Service:
+    """One simulated Marathon; made, used and closed in one event loop."""
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self._settings = settings
+        self._loop = asyncio.get_running_loop()
+        self._wakeup: asyncio.Handle | None = None
+        self._claim, network = _claim_network()
+        dialect = DIALECTS[settings.version_shape]
+        self.faults = Faults()
+        self.tasks = TaskServers()
+        self.manners = Manners(dialect, self.faults, settings.authorization)
+        world = World(
+            dialect=dialect,
+            delays=settings.delays,
+            agenda=Agenda(self._loop.time, self._wake),
+            addresses=Addresses(network, settings.real_servers, settings.agents),
+            random=random.Random(settings.seed),
+            audience=self,
+            wall_clock=lambda: datetime.now(UTC),
+        )
+        self.cluster = Cluster(world)
+        self.streams = EventStreams(
+            dialect, self.faults, self.manners, world.timestamp, settings.heartbeat_s, settings.attach_delay_s
+        )
+        self._runner: web.AppRunner | None = None
+        self.address = ""
+
+    async def open(self) -> None:
+        """Begin to listen; ``address`` is host:port from then on."""
+        app = web.Application(middlewares=[self.manners.middleware], client_max_size=MAX_BODY_BYTES)
+        app.add_routes(ReadApi(self.cluster, self.faults, lambda: self.address).routes())
+        app.add_routes(ChangeApi(self.cluster, self.until).routes())
+        app.add_routes([web.get("/v2/events", self.streams.handle)])
+        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        await site.start()
+        host, port = self._runner.addresses[0][:2]
+        self.address = f"{host}:{port}"
+        self.manners.leader = f"http://{self.address}"
+
+    async def close(self) -> None:
+        """End every stream, connection, listener and timer."""
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+        self.streams.cut()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.tasks.close()
+        self._claim.close()
+
+    async def until(self, condition: Condition) -> None:
+        """Wait until ``condition`` over the cluster holds."""
+        met = self._loop.create_future()
+
+        def process() -> Process:
+            yield condition
+            if not met.done():
+                met.set_result(None)
+
+        self.cluster.world.agenda.spawn(process())
+        await met
+
+    def change_leader(self) -> None:
+        """Another leader: every stream ends, results of Marathon's own health checks are forgotten."""
+        self.streams.cut()
+        self.cluster.change_leader()
+
+    def published(self, event: Event) -> None:
+        """Audience: an event for the streams."""
+        self.streams.publish(event)
+
+    def task_started(self, task: Task) -> None:
+        """Audience: a task begins to listen."""
+        self.tasks.start(task)
+
+    def task_ended(self, task: Task) -> None:
+        """Audience: a task is gone."""
+        self.tasks.end(task)
+
+    def _wake(self) -> None:
+        if self._wakeup is not None:
+            self._wakeup.cancel()
+        self._wakeup = self._loop.call_soon(self._advance)
+
+    def _advance(self) -> None:
+        self._wakeup = None
+        wait_s = self.cluster.world.agenda.advance()
+        if self._wakeup is None and wait_s is not None:
+            self._wakeup = self._loop.call_later(wait_s, self._advance)
+
+
+def _claim_network() -> tuple[socket.socket, int]:
+    """A 127.N.0.0/16 that no other simulator of this machine uses, and the socket that keeps it claimed."""
+    for network in NETWORKS:
+        try:
+            return socket.create_server((f"127.{network}.255.254", CLAIM_PORT)), network
+        except OSError:
+            continue
+    raise RuntimeError(
+        f"every network of 127.{NETWORKS.start}-{NETWORKS.stop - 1}.0.0/16 is in use by a simulator"
+    )
