@@ -1,0 +1,99 @@
+"""Deployment groups: the two apps of a blue/green deployment served as one (COMPAT.md 3.2).
+
+The older app gives the definition, both give tasks, and as many of the older one's tasks drain as the newer one can
+replace. Which app is the newer is decided by dates that zdd writes, so a date that cannot be read leaves out its app.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from dateutil import parser as dates
+
+from fastlb.errors import AppError
+from fastlb.model import App, Note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+GROUP = "HAPROXY_DEPLOYMENT_GROUP"
+STARTED_AT = "HAPROXY_DEPLOYMENT_STARTED_AT"
+NEW_INSTANCES = "HAPROXY_DEPLOYMENT_NEW_INSTANCES"
+TARGET_INSTANCES = "HAPROXY_DEPLOYMENT_TARGET_INSTANCES"
+
+
+def merge_groups(apps: Iterable[App]) -> tuple[list[App], list[Note]]:
+    """Return the processed apps, ungrouped ones first and groups in the order first seen, and what was left out."""
+    processed: list[App] = []
+    kept: dict[str, App] = {}
+    notes: list[Note] = []
+    for app in apps:
+        if app.labels.get(GROUP) is None:
+            processed.append(app)
+            continue
+        try:
+            group = _group_id(app)
+            _started_at(app)
+            kept[group] = _merge(kept[group], app) if group in kept else replace(app, id=group)
+        except AppError as error:
+            notes.append(Note(app.id, f"{error}; left out of its deployment group"))
+    return processed + list(kept.values()), notes
+
+
+def _group_id(app: App) -> str:
+    group = app.labels[GROUP]
+    if not isinstance(group, str) or not group or any(character.isspace() for character in group):
+        raise AppError(f"label {GROUP} is {group!r}, one word is needed")
+    return group if group.startswith("/") else f"/{group}"
+
+
+def _started_at(app: App) -> datetime:
+    value = app.labels.get(STARTED_AT)
+    if value is None:
+        return datetime.min  # noqa: DTZ901 - the rule itself says: a missing date has no zone
+    try:
+        started: datetime = dates.parse(value)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise AppError(f"label {STARTED_AT} is {value!r}, which is no date: {error}") from error
+    return started
+
+
+def _merge(previous: App, current: App) -> App:
+    """Merge ``current`` into what is kept of its group, steps 1 to 6 of COMPAT.md 3.2."""
+    try:
+        previous_is_older = _started_at(previous) < _started_at(current)
+    except TypeError as error:
+        raise AppError(f"label {STARTED_AT} has a time zone in one app of the group and none in another") from error
+    old, new = (previous, current) if previous_is_older else (current, previous)
+    target = 1
+    if new.labels.get(NEW_INSTANCES) is not None:
+        if _last_scaling(old) > _last_scaling(new):
+            old, new = new, old
+        target = _target_instances(new)
+    healthy = sum(task.alive is True for task in new.tasks) if current.health_checks else _instances(new)
+    drained = min(len(old.tasks), healthy, max(0, healthy + _instances(old) - target))
+    tasks = sorted(old.tasks, key=lambda task: task.id)
+    draining = [replace(task, draining=True) for task in tasks[:drained]]
+    return replace(old, id=previous.id, tasks=(*draining, *tasks[drained:], *new.tasks))
+
+
+def _last_scaling(app: App) -> str:
+    if app.last_scaling_at is None:
+        raise AppError(f"app {app.id} has no versionInfo.lastScalingAt, which label {NEW_INSTANCES} needs")
+    return app.last_scaling_at
+
+
+def _target_instances(app: App) -> int:
+    value = app.labels.get(TARGET_INSTANCES)
+    try:
+        return int(str(value))
+    except (TypeError, ValueError) as error:
+        raise AppError(f"label {TARGET_INSTANCES} of app {app.id} is {value!r}, an integer is needed") from error
+
+
+def _instances(app: App) -> int:
+    if app.instances is None:
+        raise AppError(f"app {app.id} has no instances member")
+    return app.instances

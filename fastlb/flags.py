@@ -1,0 +1,213 @@
+"""The flags of every subcommand as one table: name, unit, default, environment variable, meaning.
+
+marathon-lb's flags keep their names and defaults (COMPAT.md 2.1). Each flag has an environment variable,
+``FASTLB_`` and its name in capitals; some have an older one that marathon-lb's container knew. A flag beats its
+variable, a variable beats the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+Environment = Mapping[str, str]
+
+
+class Flag(NamedTuple):
+    """One flag. ``kind``: how a text becomes its value; bool flags take no word; ``many``: "words" or "repeat"."""
+
+    names: str
+    kind: Callable[[str], Any]
+    default: Any
+    help: str
+    metavar: str = "TEXT"
+    environment: str | None = None
+    many: str = ""
+
+    @property
+    def destination(self) -> str:
+        """Return the attribute that argparse puts the value in."""
+        return self.names.split()[0].lstrip("-").replace("-", "_")
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """Return the environment variables that set it, first one first."""
+        own = f"FASTLB_{self.destination.upper()}"
+        return (own, self.environment) if self.environment else (own,)
+
+
+def seconds(text: str) -> float:
+    """Read a number of seconds, 0 or more. Raises argparse.ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return value
+
+
+def port(text: str) -> int:
+    """Read a TCP port. Raises argparse.ArgumentTypeError."""
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 1 to 65535")
+    return int(text)
+
+
+def count(text: str) -> int:
+    """Read a number that is 0 or more. Raises argparse.ArgumentTypeError."""
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
+    return int(text)
+
+
+def word(text: str) -> str:
+    """Read a text without blanks or control characters. Raises argparse.ArgumentTypeError."""
+    if not text or len(text.split()) != 1 or not text.isprintable():
+        raise argparse.ArgumentTypeError(f"{text!r} is not one word")
+    return text
+
+
+MARATHON = (
+    Flag("--marathon -m", str, ["http://master.mesos:8080"], "base URLs of Marathon", "URL", many="words"),
+    Flag("--marathon-auth-credential-file", str, None, "file whose first line is user:password", "PATH"),
+    Flag("--auth-credentials", str, None, "user:password for basic authentication", "U:P"),
+    Flag(
+        "--dcos-auth-credentials",
+        str,
+        None,
+        "DC/OS service account, the JSON itself",
+        "JSON",
+        "DCOS_SERVICE_ACCOUNT_CREDENTIAL",
+    ),
+    Flag("--marathon-ca-cert", str, None, "CA file for Marathon; without it the system's CAs are used", "PATH"),
+    Flag("--insecure", bool, False, "do not verify Marathon's TLS certificate"),
+    Flag("--marathon-connect-timeout", seconds, 3.05, "longest wait for a connection to Marathon, seconds", "S"),
+    Flag("--marathon-read-timeout", seconds, 46.0, "longest wait for an answer of Marathon, seconds", "S"),
+)
+
+STREAM = (
+    Flag("--max-backoff", seconds, 300.0, "ceiling of the delay before the stream is opened again, seconds", "S"),
+    Flag("--heartbeat-timeout", seconds, 30.0, "a stream silent for so long is given up, seconds", "S"),
+)
+
+GENERATION = (
+    Flag("--haproxy-config", str, "/etc/haproxy/haproxy.cfg", "the configuration file; maps lie beside it", "PATH"),
+    Flag("--group", str, [], "take services of this group; * takes all", "NAME", many="repeat"),
+    Flag("--strict-mode", bool, False, "services are off unless HAPROXY_{n}_ENABLED is true"),
+    Flag("--health-check -H", bool, False, "use only tasks that Marathon's health checks call alive"),
+    Flag("--haproxy-map", bool, False, "route vhosts and app ids through map files"),
+    Flag("--dont-bind-http-https", bool, False, "leave out the frontends on the http and https ports"),
+    Flag("--group-https-by-vhost", bool, False, "give each vhost a TLS frontend of its own"),
+    Flag("--ssl-certs", str, "/etc/ssl/cert.pem", "certificates of the https frontend, comma-separated", "LIST"),
+    Flag("--min-serv-port-ip-per-task", count, 10050, "first port of the assigned range; 0 in both: off", "PORT"),
+    Flag("--max-serv-port-ip-per-task", count, 10100, "last port of the assigned range", "PORT"),
+    Flag("--bind-address", word, "*", "address of all frontends that no label binds elsewhere", "ADDR"),
+    Flag("--http-port", port, 80, "port of the shared http frontend", "PORT"),
+    Flag("--https-port", port, 443, "port of the shared https frontend", "PORT"),
+    Flag("--appid-port", port, 9091, "port of the app-id frontend", "PORT"),
+    Flag("--stats-port", port, 9090, "port of the statistics page", "PORT"),
+    Flag("--maxconn", count, 50000, "connections at once, lowered to fit the limit of open files", "N"),
+    Flag("--threads", count, 0, "threads of HAProxy; 0: one per processor", "N"),
+    Flag("--hard-stop-after", count, 1800, "an old worker is ended after so many seconds", "S"),
+    Flag("--max-old-workers", count, 10, "the oldest worker is ended when there are more", "N"),
+    Flag("--haproxy", str, None, "the HAProxy program; default: the one found on this machine", "PATH", "HAPROXY"),
+    Flag("--haproxy-version", str, None, "write text for this version; default: that of the HAProxy found", "X.Y"),
+    Flag(
+        "--run-dir",
+        str,
+        None,
+        "folder of sockets; default: /var/run/haproxy for root, else beside --haproxy-config",
+        "DIR",
+    ),
+    Flag("--lru-cache-capacity", count, 1000, "host names whose address is kept", "N"),
+)
+
+APPLY = (
+    Flag("--command -c", str, None, "reload command of a HAProxy that somebody else runs", "CMD"),
+    Flag("--max-reload-retries", int, 10, "runs of --command without a new process; negative: until the limit", "N"),
+    Flag("--reload-interval", seconds, 10.0, "seconds between two runs of --command", "S"),
+    Flag("--reload-timeout", seconds, 120.0, "longest wait for a reload to end, seconds", "S"),
+    Flag("--validation-timeout", seconds, 120.0, "longest wait for a validation to end, seconds", "S"),
+    Flag("--archive-versions", count, 5, "past files kept in /tmp", "N"),
+    Flag("--skip-validation", bool, False, "do not run haproxy -c before a file is replaced"),
+    Flag("--skip-config-cleanup", bool, False, "do not look for the app to blame for an invalid file"),
+    Flag("--dry -d", bool, False, "print the configuration once, change nothing"),
+    Flag("--stop-grace", seconds, 8.0, "HAProxy may finish what it holds for so long at the end, seconds", "S"),
+)
+
+LOOP = (
+    Flag("--sse -s", bool, False, "follow the event stream (what the sse subcommand does)"),
+    Flag("--settle", seconds, 0.02, "quiet time after an event before Marathon is asked, seconds", "S"),
+    Flag("--settle-max", seconds, 0.5, "longest wait for quiet, seconds", "S"),
+    Flag("--resync-interval", seconds, 300.0, "everything is read again after so many seconds", "S"),
+    Flag("--empty-grace", seconds, 120.0, "a sudden answer without apps is held back for so long, seconds", "S"),
+)
+
+POLL = (
+    Flag("--poll-interval", seconds, 60.0, "seconds between two reads of Marathon", "S", "POLL_INTERVAL"),
+    Flag("--once", bool, False, "one pass, then exit"),
+)
+
+LOGGING = (
+    Flag("--syslog-socket", str, "/dev/log", "syslog socket; /dev/null: none", "PATH", "SYSLOG_SOCKET"),
+    Flag("--log-format", str, "%(asctime)-15s %(name)s: %(message)s", "Python logging format", "F"),
+    Flag("--log-level", str, "DEBUG", "CRITICAL, ERROR, WARNING, INFO, DEBUG or NOTSET", "L"),
+)
+
+RENDER = (
+    Flag("--apps-file", str, None, "read apps from this file (- is standard input) instead of Marathon", "FILE"),
+    Flag("--output-dir", str, None, "write haproxy.cfg and the maps here instead of printing", "DIR"),
+)
+
+
+def add_flags(parser: argparse.ArgumentParser, title: str, flags: tuple[Flag, ...], environ: Environment) -> None:
+    """Add ``flags`` to ``parser`` as one group, their defaults taken from ``environ`` where it sets them."""
+    group = parser.add_argument_group(title)
+    for flag in flags:
+        default, source = _default(parser, flag, environ)
+        options: dict[str, Any] = {"default": default, "help": _help(flag, source)}
+        if flag.kind is bool:
+            group.add_argument(*flag.names.split(), action="store_true", **options)
+        elif flag.many == "repeat":
+            group.add_argument(*flag.names.split(), action=_Repeat, type=flag.kind, metavar=flag.metavar, **options)
+        else:
+            nargs = "+" if flag.many == "words" else None
+            group.add_argument(*flag.names.split(), nargs=nargs, type=flag.kind, metavar=flag.metavar, **options)
+
+
+class _Repeat(argparse.Action):
+    """Collects a repeated flag; the first one given replaces the default."""
+
+    def __call__(
+        self,
+        _parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        _option: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [values] if before is self.default else [*before, values])
+
+
+def _default(parser: argparse.ArgumentParser, flag: Flag, environ: Environment) -> tuple[Any, str | None]:
+    name = next((name for name in flag.variables if environ.get(name)), None)
+    if name is None:
+        return flag.default, None
+    text = environ[name]
+    try:
+        if flag.kind is bool:
+            return text.lower() in {"1", "true", "t", "yes", "y"}, name
+        if flag.many:
+            return [flag.kind(item) for item in text.replace(",", " ").split()], name
+        return flag.kind(text), name
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        parser.error(f"environment variable {name}: {error}")
+
+
+def _help(flag: Flag, source: str | None) -> str:
+    shown = " ".join(flag.default) if isinstance(flag.default, list) else flag.default
+    default = f"; default: {shown}" if flag.kind is not bool and shown not in {None, ""} else ""
+    origin = f"; now set by {source}" if source else ""
+    return f"{flag.help}{default} [{', '.join(flag.variables)}]{origin}".replace("%", "%%")

@@ -1,0 +1,33 @@
+"""Chooses between the compiled hot path and its pure-Python twin, once per process.
+
+``FASTLB_PURE_PYTHON=1`` demands the twin. Which one runs is `CHOSEN`, and every start of fastlb logs it.
+"""
+
+from __future__ import annotations
+
+import os
+
+PURE_SWITCH = "FASTLB_PURE_PYTHON"
+
+if os.environ.get(PURE_SWITCH, "") not in {"", "0"}:
+    from fastlb import _native as _twin
+
+    CHOSEN = f"pure Python ({PURE_SWITCH} is set)"
+else:
+    try:
+        from fastlb import _speedups as _twin  # type: ignore[no-redef]
+
+        CHOSEN = "compiled"
+    except ImportError as error:
+        from fastlb import _native as _twin
+
+        CHOSEN = f"pure Python (the compiled one cannot be loaded: {error})"
+
+clean = _twin.clean
+cookie = _twin.cookie
+fill = _twin.fill
+map_text = _twin.map_text
+server_id = _twin.server_id
+server_lines = _twin.server_lines
+server_name = _twin.server_name
+server_values = _twin.server_values

@@ -1,0 +1,77 @@
+"""Host names to IPv4 addresses: the C library's lookup, in a bounded number of threads, with a cache (COMPAT.md 3.7).
+
+Successes are kept, least recently used ones dropped first; failures are asked again next time. A name that does not
+resolve costs its tasks, with one message; a name server that hangs costs `LOOKUP_TIMEOUT_S`, not the loop.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections import OrderedDict
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+log = logging.getLogger(__name__)
+
+LOOKUP_TIMEOUT_S = 5.0
+LOOKUP_THREADS = 16
+
+
+class Resolver:
+    """Resolves host names; ``capacity`` is the number of addresses that are kept."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = max(capacity, 1)
+        self._known: OrderedDict[str, str] = OrderedDict()
+
+    def addresses(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the addresses of those ``names`` that resolve, within `LOOKUP_TIMEOUT_S` in all."""
+        wanted = set(names)
+        found = {name: self._known[name] for name in wanted & self._known.keys()}
+        for name in found:
+            self._known.move_to_end(name)
+        fresh = _look_up(wanted - found.keys())
+        self._known.update(fresh)
+        while len(self._known) > self._capacity:
+            self._known.popitem(last=False)
+        for name in sorted(wanted - found.keys() - fresh.keys()):
+            log.warning("host name %s does not resolve to an IPv4 address; its tasks are left out", name)
+        return found | fresh
+
+
+def _look_up(names: set[str]) -> dict[str, str]:
+    """Look ``names`` up side by side. A thread that hangs in the C library is left behind; it ends with its lookup."""
+    waiting: SimpleQueue[str] = SimpleQueue()
+    answers: SimpleQueue[tuple[str, str | None]] = SimpleQueue()
+    for name in names:
+        waiting.put(name)
+    for _ in range(min(LOOKUP_THREADS, len(names))):
+        threading.Thread(target=_work, args=(waiting, answers), daemon=True).start()
+    found: dict[str, str] = {}
+    deadline = monotonic() + LOOKUP_TIMEOUT_S
+    for _ in names:
+        try:
+            name, address = answers.get(timeout=max(0.0, deadline - monotonic()))
+        except Empty:
+            break
+        if address is not None:
+            found[name] = address
+    return found
+
+
+def _work(waiting: SimpleQueue[str], answers: SimpleQueue[tuple[str, str | None]]) -> None:
+    while True:
+        try:
+            name = waiting.get_nowait()
+        except Empty:
+            return
+        try:
+            answers.put((name, socket.gethostbyname(name)))
+        except (OSError, UnicodeError):
+            answers.put((name, None))

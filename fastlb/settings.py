@@ -1,0 +1,231 @@
+"""Flags, environment and template folder, read once into frozen values; the only room that knows argparse's names.
+
+What decides the generated text becomes `Rules`, a `Catalogue` and `Limits`; how the daemon behaves becomes `Settings`.
+A mistake in any of them is a UsageError, before anything has been touched.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastlb.dialect import Dialect, parse_version
+from fastlb.errors import UsageError
+from fastlb.limits import Limits
+from fastlb.model import Rules
+from fastlb.template_sources import template_sources
+from fastlb.templates import Catalogue, default_options_text
+
+if TYPE_CHECKING:
+    import argparse
+
+    from fastlb.flags import Environment
+    from fastlb.haproxy import HAProxy
+
+DEFAULT_OPTIONS = "redispatch,http-server-close,dontlognull"
+SYSLOG_SOCKET = Path("/dev/log")
+DEFAULT_SSL_CERTS = "/etc/ssl/cert.pem"
+DOMAIN_MAP = "domain2backend.map"
+APP_MAP = "app2backend.map"
+LONGEST_SOCKET_PATH = 90  # bytes; the kernel allows 107, HAProxy adds a suffix while it binds
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where everything lies: the configuration with its maps, and the folder of sockets and state."""
+
+    config: Path
+    run_dir: Path
+
+    @property
+    def domain_map(self) -> Path:
+        """Return the path of the vhost map."""
+        return self.config.with_name(DOMAIN_MAP)
+
+    @property
+    def app_map(self) -> Path:
+        """Return the path of the app-id map."""
+        return self.config.with_name(APP_MAP)
+
+    @property
+    def master_socket(self) -> Path:
+        """Return the socket of HAProxy's master."""
+        return self.run_dir / "master.sock"
+
+    @property
+    def runtime_socket(self) -> Path:
+        """Return the socket of the running worker; its name is the one that marathon-lb's users know."""
+        return self.run_dir / "socket"
+
+    @property
+    def server_state(self) -> Path:
+        """Return the file through which health states survive a reload."""
+        return self.run_dir / "servers.state"
+
+    @property
+    def fallback_certificate(self) -> Path:
+        """Return where a self-signed certificate is made when no other is there."""
+        return self.run_dir / "self-signed.pem"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How the daemon behaves; times in seconds."""
+
+    paths: Paths
+    follow_events: bool
+    once: bool
+    dry: bool
+    command: str | None
+    command_retries: int
+    command_interval_s: float
+    reload_timeout_s: float
+    validation_timeout_s: float
+    archive_versions: int
+    skip_validation: bool
+    find_culprits: bool
+    settle_s: float
+    settle_max_s: float
+    resync_interval_s: float
+    empty_grace_s: float
+    poll_interval_s: float
+    stop_grace_s: float
+    resolver_capacity: int
+
+
+def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
+    """Return the rules of generation. Raises UsageError with the texts of COMPAT.md 2.1."""
+    if not args.group:
+        raise UsageError("argument --group is required: pleasespecify at least one group name")
+    low, high = args.min_serv_port_ip_per_task, args.max_serv_port_ip_per_task
+    if (low == 0) != (high == 0):
+        raise UsageError(
+            "arguments --min-serv-port-ip-per-task and --max-serv-port-ip-per-task: either both or none may be zero"
+        )
+    if low > high:
+        raise UsageError("argument --max-serv-port-ip-per-task: it is less than --min-serv-port-ip-per-task")
+    own = [args.appid_port, args.stats_port]
+    own += [] if args.dont_bind_http_https else [args.http_port, args.https_port]
+    if len(set(own)) != len(own):
+        raise UsageError("--http-port, --https-port, --appid-port and --stats-port must differ")
+    certificates = args.ssl_certs or DEFAULT_SSL_CERTS
+    return Rules(
+        groups=tuple(args.group),
+        strict_mode=args.strict_mode,
+        health_check=args.health_check,
+        haproxy_map=args.haproxy_map,
+        dont_bind_http_https=args.dont_bind_http_https,
+        group_https_by_vhost=args.group_https_by_vhost,
+        ssl_certs=tuple(certificates.split(",")),
+        haproxy_dir=map_folder(args.haproxy_config),
+        framework_name=environ.get("FRAMEWORK_NAME"),
+        min_assigned_port=low,
+        max_assigned_port=high,
+        bind_address=args.bind_address,
+        own_ports=tuple((args.bind_address, port) for port in own),
+    )
+
+
+def map_folder(config: str) -> str:
+    """Return the folder part of the configuration path as the text names it (COMPAT.md 6.11, quirk 27)."""
+    if "/" not in config:
+        return "."
+    folder = config.rpartition("/")[0].rstrip("/")
+    if any(character.isspace() or character in "()'\"\\," for character in folder):
+        raise UsageError(f"--haproxy-config {config!r}: HAProxy cannot name a map in a folder of that name")
+    return folder
+
+
+def read_paths(args: argparse.Namespace) -> Paths:
+    """Return where everything lies. Raises UsageError if a socket's path would be too long for the kernel."""
+    config = Path(args.haproxy_config)
+    default = Path("/var/run/haproxy") if os.geteuid() == 0 else config.parent / "run"
+    run_dir = Path(args.run_dir) if args.run_dir else default
+    paths = Paths(config.absolute(), run_dir.absolute())
+    if len(os.fsencode(paths.master_socket)) > LONGEST_SOCKET_PATH:
+        raise UsageError(
+            f"--run-dir {run_dir}: the path {paths.master_socket} is too long for a socket; choose a shorter folder"
+        )
+    return paths
+
+
+def read_settings(args: argparse.Namespace) -> Settings:
+    """Return how the daemon behaves. Raises UsageError."""
+    if args.command is not None:
+        _check_command(args.command)
+    return Settings(
+        paths=read_paths(args),
+        follow_events=args.subcommand == "sse" or args.sse,
+        once=getattr(args, "once", False),
+        dry=args.dry,
+        command=args.command,
+        command_retries=args.max_reload_retries,
+        command_interval_s=args.reload_interval,
+        reload_timeout_s=args.reload_timeout,
+        validation_timeout_s=args.validation_timeout,
+        archive_versions=args.archive_versions,
+        skip_validation=args.skip_validation,
+        find_culprits=not args.skip_config_cleanup,
+        settle_s=args.settle,
+        settle_max_s=args.settle_max,
+        resync_interval_s=args.resync_interval,
+        empty_grace_s=args.empty_grace,
+        poll_interval_s=getattr(args, "poll_interval", 60.0),
+        stop_grace_s=args.stop_grace,
+        resolver_capacity=args.lru_cache_capacity,
+    )
+
+
+def _check_command(command: str) -> None:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--command {command!r}: {error}") from error
+    if not words:
+        raise UsageError("--command is empty")
+
+
+def read_dialect(args: argparse.Namespace, haproxy: HAProxy | None) -> Dialect:
+    """Return the dialect to write: the one asked for, else that of the HAProxy found, else 2.6's."""
+    if args.haproxy_version:
+        return Dialect(parse_version(args.haproxy_version))
+    return Dialect(haproxy.version[:2] if haproxy else (2, 6))
+
+
+def read_limits(args: argparse.Namespace) -> Limits:
+    """Return the wanted ``maxconn`` and the hard limit of open files, which HAProxy raises its soft one to."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return Limits(args.maxconn, None if hard == resource.RLIM_INFINITY else hard)
+
+
+def read_catalogue(args: argparse.Namespace, environ: Environment, haproxy: HAProxy | None, paths: Paths) -> Catalogue:
+    """Compile the global templates. Raises UsageError naming the file and placeholder that is wrong."""
+    dialect = read_dialect(args, haproxy)
+    options = environ.get("HAPROXY_GLOBAL_DEFAULT_OPTIONS", DEFAULT_OPTIONS)
+    surroundings = {
+        "dialect": dialect,
+        "haproxy": {
+            "version": dialect.version,
+            "has_promex": haproxy is None or haproxy.has_promex,
+            "has_openssl": haproxy is None or haproxy.has_openssl,
+        },
+        "bind_address": args.bind_address,
+        "http_port": args.http_port,
+        "https_port": args.https_port,
+        "appid_port": args.appid_port,
+        "stats_port": args.stats_port,
+        "threads": args.threads,
+        "hard_stop_after_s": args.hard_stop_after,
+        "max_old_workers": args.max_old_workers,
+        "default_options": default_options_text(options),
+        "log_socket": str(SYSLOG_SOCKET) if SYSLOG_SOCKET.exists() else "",
+        "runtime_socket": str(paths.runtime_socket),
+        "server_state_file": str(paths.server_state),
+    }
+    catalogue = Catalogue(template_sources(environ), dialect, surroundings)
+    catalogue.head({"maxconn": args.maxconn, "strict_limits": True})
+    return catalogue
