@@ -29,9 +29,7 @@ SHARED_SPREAD = 16
 class Addresses:
     """Gives out places inside one 127.N.0.0/16 network."""
 
-    def __init__(
-        self, network: int, real_tasks: int, agents: tuple[str, ...] = (), agent_count: int = 32
-    ) -> None:
+    def __init__(self, network: int, real_tasks: int, agents: tuple[str, ...] = (), agent_count: int = 32) -> None:
         """``network`` is N; ``real_tasks`` tasks get their own addresses; ``agents`` may name the hosts."""
         self._network = network
         self._real_left = real_tasks

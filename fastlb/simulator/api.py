@@ -99,11 +99,7 @@ class ReadApi:
 
     async def tasks(self, request: web.Request) -> web.Response:
         """GET /v2/tasks: the only answer with service ports; lines for text/plain (MARATHON.md 1.5)."""
-        wanted = {
-            f"TASK_{each.upper()}"
-            for name in ("status", "status[]")
-            for each in request.query.getall(name, [])
-        }
+        wanted = {f"TASK_{each.upper()}" for name in ("status", "status[]") for each in request.query.getall(name, [])}
         tasks = [
             task
             for app in self._cluster.apps.values()
@@ -112,9 +108,7 @@ class ReadApi:
         ]
         if request.headers.get("Accept") == "text/plain":
             return web.Response(body="".join(_endpoint_lines(tasks)).encode(), content_type="text/plain")
-        return json_answer(
-            {"tasks": [shapes.task_json(task, self._dialect, service_ports=True) for task in tasks]}
-        )
+        return json_answer({"tasks": [shapes.task_json(task, self._dialect, service_ports=True) for task in tasks]})
 
     async def group(self, request: web.Request) -> web.Response:
         """GET /v2/groups and /v2/groups/{id}: the tree of groups with their apps."""
@@ -125,9 +119,7 @@ class ReadApi:
 
     async def deployments(self, _request: web.Request) -> web.Response:
         """GET /v2/deployments: a bare array (MARATHON.md 6.2)."""
-        return json_answer(
-            [shapes.deployment_json(each) for each in self._cluster.deployments.running.values()]
-        )
+        return json_answer([shapes.deployment_json(each) for each in self._cluster.deployments.running.values()])
 
     async def leader(self, _request: web.Request) -> web.Response:
         """GET /v2/leader: host and port without a scheme."""
@@ -161,9 +153,7 @@ class ReadApi:
         prefix = group.rstrip("/") + "/"
         inside = self._cluster.below(group)
         own = [app_id for app_id in inside if "/" not in app_id[len(prefix) :]]
-        groups = dict.fromkeys(
-            prefix + each[len(prefix) :].split("/")[0] for each in inside if each not in own
-        )
+        groups = dict.fromkeys(prefix + each[len(prefix) :].split("/")[0] for each in inside if each not in own)
         return {
             "id": group,
             "version": max((self._cluster.apps[each].version for each in inside), default=""),

@@ -163,9 +163,7 @@ class Cluster:
     def _change_one(
         self, app_id: str, definition: Definition | None, *, force: bool, post: ApiPost | None = None
     ) -> Deployment:
-        return self.deployments.change(
-            {app_id: definition}, group=parent_group(app_id), force=force, post=post
-        )
+        return self.deployments.change({app_id: definition}, group=parent_group(app_id), force=force, post=post)
 
     def _updated(self, app_id: str, given: Json, *, partial: bool) -> Definition:
         app, dialect = self.apps.get(app_id), self.world.dialect

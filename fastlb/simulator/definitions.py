@@ -187,9 +187,7 @@ def _checked_id(text: str | None, dialect: Dialect) -> str:
         raise WrongType("/id", "jsstring")
     segments = normal_id(text)[1:].split("/")
     if not all(SEGMENT.fullmatch(segment) for segment in segments):
-        raise invalid(
-            "/id", "must fully match regular expression '^(([a-z0-9]|[a-z0-9][a-z0-9\\-]*[a-z0-9])\\.)*'"
-        )
+        raise invalid("/id", "must fully match regular expression '^(([a-z0-9]|[a-z0-9][a-z0-9\\-]*[a-z0-9])\\.)*'")
     if dialect.keeps_dead and segments[-1] in RESERVED_SEGMENTS:
         raise invalid("/id", f"must not end with any of {', '.join(sorted(RESERVED_SEGMENTS))}")
     return "/" + "/".join(segments)

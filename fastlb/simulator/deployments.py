@@ -99,9 +99,7 @@ class Deployments:
         app = self._apps.get(app_id)
         return app.definition if app else None
 
-    def _with_service_ports(
-        self, target: Mapping[str, Definition | None]
-    ) -> Iterator[tuple[str, Definition | None]]:
+    def _with_service_ports(self, target: Mapping[str, Definition | None]) -> Iterator[tuple[str, Definition | None]]:
         used = {port for app in self._apps.values() for port in app.definition.service_ports}
         for app_id, wanted in target.items():
             assigned = wanted and service_ports.assign(wanted, self._definition(app_id), used)
@@ -212,9 +210,7 @@ class Deployments:
     def _replace_all(self, app: App) -> Process:
         """Rolling replacement within the upgrade strategy; old tasks stay until new ones are ready."""
         definition = app.definition
-        most = max(
-            definition.instances + 1, ceil(definition.instances * (1 + definition.maximum_over_capacity))
-        )
+        most = max(definition.instances + 1, ceil(definition.instances * (1 + definition.maximum_over_capacity)))
         fewest = ceil(definition.instances * definition.minimum_health_capacity)
         if definition.maximum_over_capacity == 0 and fewest < definition.instances:
             most = definition.instances

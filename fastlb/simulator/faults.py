@@ -54,9 +54,7 @@ class Faults:
     def __init__(self) -> None:
         self._armed: dict[Fault, Armed] = {}
 
-    def arm(
-        self, fault: Fault, *, times: int | None = None, value: float | None = None, path: str = "/"
-    ) -> None:
+    def arm(self, fault: Fault, *, times: int | None = None, value: float | None = None, path: str = "/") -> None:
         """Let ``fault`` happen the next ``times`` times, or until it is cleared."""
         value = DEFAULT_VALUES.get(fault, 0.0) if value is None else value
         self._armed[fault] = Armed(times, value, path)

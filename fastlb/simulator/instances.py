@@ -56,9 +56,7 @@ class Instances:
         self.kill(task)
         self._world.agenda.spawn(self._replacement(task.app, lambda: task.id not in self.tasks))
 
-    def end(
-        self, task: Task, state: str = "TASK_FAILED", message: str = "Command exited with status 1"
-    ) -> None:
+    def end(self, task: Task, state: str = "TASK_FAILED", message: str = "Command exited with status 1") -> None:
         """The task ends by itself; Marathon launches it anew after the backoff."""
         now = self._world.timestamp()
         task.app.last_failure = {
@@ -107,9 +105,7 @@ class Instances:
             lost = [check["protocol"] in MARATHON_RUN for check in checks]
             if any(lost) and task.state == "TASK_RUNNING":
                 alive = task.healthy is not False
-                task.health = [
-                    None if gone else result for gone, result in zip(lost, task.health, strict=True)
-                ]
+                task.health = [None if gone else result for gone, result in zip(lost, task.health, strict=True)]
                 task.app.touch()
                 self._world.agenda.spawn(self._checked_again(task, alive))
 
@@ -213,9 +209,7 @@ class Instances:
                 "message": message,
                 "appId": task.app.definition.id,
                 "host": task.place.host,
-                "ipAddresses": [{"ipAddress": task.place.ip, "protocol": "IPv4"}]
-                if task.address_known
-                else [],
+                "ipAddresses": [{"ipAddress": task.place.ip, "protocol": "IPv4"}] if task.address_known else [],
                 "ports": list(task.place.host_ports),
                 "version": task.version,
             },

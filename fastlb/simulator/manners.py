@@ -86,9 +86,7 @@ class Manners:
         forbidden = demanded is not None and request.headers.get("Authorization") != demanded
         if forbidden or faults.strike(Fault.UNAUTHORIZED, path) is not None:
             challenge = {"WWW-Authenticate": 'Basic realm="Mesosphere"'}
-            return web.Response(
-                status=401, body=UNAUTHORIZED_PAGE, content_type="text/html", headers=challenge
-            )
+            return web.Response(status=401, body=UNAUTHORIZED_PAGE, content_type="text/html", headers=challenge)
         if (status := faults.strike(Fault.ERROR, path)) is not None:
             return json_answer({"message": "Simulated failure"}, int(status))
         if faults.strike(Fault.HTML, path) is not None:
@@ -109,9 +107,7 @@ class Manners:
             message = {"message": f"URI not found: {request.path}"}
             return json_answer(message, self._dialect.unknown_route_status)
         except web.HTTPMethodNotAllowed as error:
-            return json_answer(
-                {"message": "HTTP 405 Method Not Allowed"}, 405, {"Allow": error.headers["Allow"]}
-            )
+            return json_answer({"message": "HTTP 405 Method Not Allowed"}, 405, {"Allow": error.headers["Allow"]})
 
 
 async def _pack(request: web.Request, response: web.Response) -> None:

@@ -86,15 +86,11 @@ class ChangeApi:
             raise WrongType("/", "jsarray")
         partial = _flag(request, "partialUpdate", default=True)
         objects = [_object(raw) for raw in raws]
-        return await self._done(
-            self._cluster.update_many(objects, partial=partial, force=_flag(request, "force"))
-        )
+        return await self._done(self._cluster.update_many(objects, partial=partial, force=_flag(request, "force")))
 
     async def restart(self, request: web.Request) -> web.Response:
         """POST /v2/apps/{id}/restart."""
-        return await self._done(
-            self._cluster.restart(request.match_info["id"], force=_flag(request, "force"))
-        )
+        return await self._done(self._cluster.restart(request.match_info["id"], force=_flag(request, "force")))
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE of one app; `force` is true unless told otherwise."""

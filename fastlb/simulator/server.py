@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from fastlb.simulator import shapes
 from fastlb.simulator.service import Service
 from fastlb.simulator.settings import SimulatorSettings
-from fastlb.simulator.tasks import Behaviour
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from fastlb.simulator.definitions import Json
     from fastlb.simulator.faults import Fault
     from fastlb.simulator.state import Deployment
+    from fastlb.simulator.tasks import Behaviour
 
 T = TypeVar("T")
 
@@ -55,11 +55,20 @@ class SimulatedMarathon:
     ) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(CALL_TIMEOUT_S)
+        if self._thread.is_alive():
+            raise TimeoutError(f"the simulated Marathon did not stop within {CALL_TIMEOUT_S} s")
+        if self._failure is not None and error is None:
+            raise self._failure
 
     @property
     def url(self) -> str:
         """The base URL of the leader, such as http://127.0.0.1:8080."""
         return f"http://{self._service.address}"
+
+    @property
+    def follower_url(self) -> str:
+        """The base URL of the follower; only with the setting ``follower``."""
+        return f"http://{self._service.follower.address}"
 
     def call(self, work: Callable[[Service], T]) -> T:
         """Run ``work`` in the simulator's loop and return what it returns."""
@@ -115,12 +124,7 @@ class SimulatedMarathon:
 
     def set_healthy(self, task_id: str, healthy: bool) -> None:
         """The task's health path and Marathon's health results both say ``healthy``."""
-
-        def change(service: Service) -> None:
-            service.tasks.behave(task_id, Behaviour.NORMAL if healthy else Behaviour.UNHEALTHY)
-            service.cluster.instances.set_health(service.cluster.task(task_id), alive=healthy)
-
-        self.call(change)
+        self.call(lambda service: service.set_healthy(task_id, healthy=healthy))
 
     def behave(self, task_id: str, behaviour: Behaviour) -> None:
         """How the task's own server answers; Marathon is not told."""
@@ -140,9 +144,7 @@ class SimulatedMarathon:
 
         return self.call(read)
 
-    def arm(
-        self, fault: Fault, *, times: int | None = None, value: float | None = None, path: str = "/"
-    ) -> None:
+    def arm(self, fault: Fault, *, times: int | None = None, value: float | None = None, path: str = "/") -> None:
         """Let ``fault`` happen ``times`` times, or until it is cleared."""
         self.call(lambda service: service.faults.arm(fault, times=times, value=value, path=path))
 
@@ -168,18 +170,14 @@ class SimulatedMarathon:
 
     def wait_idle(self, timeout_s: float = 30.0) -> None:
         """Wait until no deployment runs and nothing is on its way. TimeoutError names what is left."""
-        waiting = asyncio.run_coroutine_threadsafe(
-            self._service.until(lambda: self._service.cluster.idle), self._loop
-        )
+        waiting = asyncio.run_coroutine_threadsafe(self._service.until(lambda: self._service.cluster.idle), self._loop)
         try:
             waiting.result(timeout_s)
         except TimeoutError:
             waiting.cancel()
             left = self.call(lambda service: list(service.cluster.deployments.running.values()))
             apps = [app_id for deployment in left for app_id in deployment.target]
-            raise TimeoutError(
-                f"not idle after {timeout_s} s: deployments of {apps or 'no app'} run"
-            ) from None
+            raise TimeoutError(f"not idle after {timeout_s} s: deployments of {apps or 'no app'} run") from None
 
     def _begin(self, work: Callable[[Service], Deployment]) -> str:
         return self.call(lambda service: work(service).id)

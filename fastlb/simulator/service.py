@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from fastlb.simulator.addresses import Addresses
+from fastlb.simulator.admin import AdminApi
 from fastlb.simulator.agenda import Agenda
 from fastlb.simulator.api import ReadApi
 from fastlb.simulator.cluster import Cluster
 from fastlb.simulator.dialects import DIALECTS
 from fastlb.simulator.faults import Faults
-from fastlb.simulator.manners import Manners
+from fastlb.simulator.follower import Follower
+from fastlb.simulator.manners import Manners, json_answer
 from fastlb.simulator.mutations import ChangeApi
 from fastlb.simulator.stream import EventStreams
-from fastlb.simulator.tasks import TaskServers
+from fastlb.simulator.tasks import Behaviour, TaskServers
 from fastlb.simulator.world import World
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
 NETWORKS = range(10, 250)
-CLAIM_PORT = 29999
+CLAIM_PORT = 30999
 
 
 class Service:
@@ -62,6 +64,7 @@ class Service:
         self.streams = EventStreams(
             dialect, self.faults, self.manners, world.timestamp, settings.heartbeat_s, settings.attach_delay_s
         )
+        self.follower = Follower(dialect, self.faults, settings.leader_read_timeout_s)
         self._runner: web.AppRunner | None = None
         self.address = ""
 
@@ -70,7 +73,8 @@ class Service:
         app = web.Application(middlewares=[self.manners.middleware], client_max_size=MAX_BODY_BYTES)
         app.add_routes(ReadApi(self.cluster, self.faults, lambda: self.address).routes())
         app.add_routes(ChangeApi(self.cluster, self.until).routes())
-        app.add_routes([web.get("/v2/events", self.streams.handle)])
+        app.add_routes([web.get("/v2/events", self.streams.handle), web.delete("/v2/leader", self._abdicate)])
+        app.add_routes(AdminApi(self).routes())
         self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
@@ -78,12 +82,15 @@ class Service:
         host, port = self._runner.addresses[0][:2]
         self.address = f"{host}:{port}"
         self.manners.leader = f"http://{self.address}"
+        if self._settings.follower:
+            await self.follower.open(self._settings.host, self.address)
 
     async def close(self) -> None:
         """End every stream, connection, listener and timer."""
         if self._wakeup is not None:
             self._wakeup.cancel()
         self.streams.cut()
+        await self.follower.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await self.tasks.close()
@@ -106,6 +113,12 @@ class Service:
         self.streams.cut()
         self.cluster.change_leader()
 
+    def set_healthy(self, task_id: str, *, healthy: bool) -> None:
+        """The task's health path and Marathon's health results both say ``healthy``."""
+        task = self.cluster.task(task_id)
+        self.tasks.behave(task_id, Behaviour.NORMAL if healthy else Behaviour.UNHEALTHY)
+        self.cluster.instances.set_health(task, alive=healthy)
+
     def published(self, event: Event) -> None:
         """Audience: an event for the streams."""
         self.streams.publish(event)
@@ -117,6 +130,11 @@ class Service:
     def task_ended(self, task: Task) -> None:
         """Audience: a task is gone."""
         self.tasks.end(task)
+
+    async def _abdicate(self, _request: web.Request) -> web.Response:
+        """DELETE /v2/leader."""
+        self.change_leader()
+        return json_answer({"message": "Leadership abdicated"})
 
     def _wake(self) -> None:
         if self._wakeup is not None:
@@ -137,6 +155,4 @@ def _claim_network() -> tuple[socket.socket, int]:
             return socket.create_server((f"127.{network}.255.254", CLAIM_PORT)), network
         except OSError:
             continue
-    raise RuntimeError(
-        f"every network of 127.{NETWORKS.start}-{NETWORKS.stop - 1}.0.0/16 is in use by a simulator"
-    )
+    raise RuntimeError(f"every network of 127.{NETWORKS.start}-{NETWORKS.stop - 1}.0.0/16 is in use by a simulator")

@@ -31,9 +31,7 @@ def assign(wanted: Definition, former: Definition | None, used: AbstractSet[int]
     if 0 not in wanted.service_ports:
         return wanted
     candidates = chain(_former_ports(wanted, former), _free_ports(wanted, used))
-    ports = [
-        port if port.service_port else replace(port, service_port=next(candidates)) for port in wanted.ports
-    ]
+    ports = [port if port.service_port else replace(port, service_port=next(candidates)) for port in wanted.ports]
     return replace(wanted, ports=tuple(ports))
 
 

@@ -30,4 +30,4 @@ class SimulatorSettings:
     follower: bool = False
     """Also listen at a second address that proxies to the leader (MARATHON.md 1.8)."""
     leader_read_timeout_s: float = 10.0
-    """How long the follower waits for the leader."""
+    """How long the follower waits for the next byte of the leader."""

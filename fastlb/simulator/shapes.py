@@ -139,9 +139,7 @@ def deployment_json(deployment: Deployment) -> Json:
         "affectedApps": list(deployment.target),
         "affectedPods": [],
         "steps": [step_json(step) for step in deployment.steps],
-        "currentActions": [
-            action | {"readinessCheckResults": []} for action in step_json(current)["actions"]
-        ],
+        "currentActions": [action | {"readinessCheckResults": []} for action in step_json(current)["actions"]],
         "currentStep": deployment.current_step,
         "totalSteps": len(deployment.steps),
     }
@@ -168,9 +166,7 @@ def _legacy_definition(definition: Definition) -> Json:
     ports = definition.service_ports
     container = definition.container
     if container and "docker" in container:
-        mappings = (
-            None if definition.mode is Mode.HOST else [_port_mapping(port) for port in definition.ports]
-        )
+        mappings = None if definition.mode is Mode.HOST else [_port_mapping(port) for port in definition.ports]
         if definition.ip_per_task:
             mappings = None
         network = {"network": LEGACY_NETWORKS[definition.mode], "portMappings": mappings}
@@ -190,8 +186,7 @@ def _legacy_definition(definition: Definition) -> Json:
     )
     if body["ipAddress"] is None:
         definitions = [
-            {"port": port.service_port, "protocol": port.protocol, "labels": port.labels}
-            for port in definition.ports
+            {"port": port.service_port, "protocol": port.protocol, "labels": port.labels} for port in definition.ports
         ]
         body |= {"ports": ports, "portDefinitions": definitions, "requirePorts": definition.require_ports}
     return body

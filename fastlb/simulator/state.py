@@ -73,10 +73,7 @@ class Task:
     def ready(self) -> bool:
         """A deployment counts it: running, and healthy if the app has checks."""
         return (
-            self.state == "TASK_RUNNING"
-            and not self.stopping
-            and self.healthy is not False
-            and None not in self.health
+            self.state == "TASK_RUNNING" and not self.stopping and self.healthy is not False and None not in self.health
         )
 
     @property

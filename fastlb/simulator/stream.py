@@ -31,7 +31,7 @@ STALL_POLL_S = 0.02
 GARBAGE = b'event: status_update_event\r\ndata: {"eventType": "status_upd\r\n\r\n\x00\xff\xfe: ]]>\r\n\r\n'
 
 
-class _CloseDelimited(web.StreamResponse):
+class CloseDelimited(web.StreamResponse):
     """A response whose body ends with the connection: no Content-Length, no chunks."""
 
     _length_check = False
@@ -82,7 +82,7 @@ class EventStreams:
         """GET /v2/events: 405 unless just an event stream is accepted; frames until somebody hangs up."""
         if request.headers.get("Accept") != CONTENT_TYPE:
             return web.Response(status=405)
-        response = _CloseDelimited(headers=self._manners.headers())
+        response = CloseDelimited(headers=self._manners.headers())
         response.headers["Content-Type"] = f"{CONTENT_TYPE};charset=utf-8"
         response.force_close()
         await response.prepare(request)

@@ -129,9 +129,7 @@ class TaskServers:
             "path": request.raw_path,
             "host": request.headers.get("Host"),
         }
-        return web.Response(
-            body=orjson.dumps(body), status=503 if sick else 200, content_type="application/json"
-        )
+        return web.Response(body=orjson.dumps(body), status=503 if sick else 200, content_type="application/json")
 
 
 def _addresses(task: Task) -> list[Address]:

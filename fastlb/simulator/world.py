@@ -93,9 +93,7 @@ class World:
 
     def publish(self, kind: str, body: Json, heavy: Callable[[], Json] | None = None) -> None:
         """Send one event; every event object has its type and a timestamp."""
-        self.audience.published(
-            Event(kind, {**body, "eventType": kind, "timestamp": self.timestamp()}, heavy)
-        )
+        self.audience.published(Event(kind, {**body, "eventType": kind, "timestamp": self.timestamp()}, heavy))
 
 
 MILLISECOND = timedelta(milliseconds=1)
