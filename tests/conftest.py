@@ -1,0 +1,46 @@
+"""What every test may use: which hot path and which HAProxy a run is about, and a fixture that runs both hot paths."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fastlb import kernel
+from fastlb.errors import HAProxyError
+from fastlb.haproxy import find_haproxy
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+HOT_PATH = ("clean", "cookie", "fill", "map_text", "server_id", "server_lines", "server_name", "server_values")
+
+
+def pytest_report_header() -> list[str]:
+    try:
+        haproxy = find_haproxy(None, os.environ)
+        found = f"{haproxy.path}, version {haproxy.version_text}"
+    except HAProxyError as error:
+        found = f"none ({error})"
+    return [f"hot path: {kernel.CHOSEN}", f"HAProxy: {found}"]
+
+
+def twin(name: str) -> ModuleType:
+    """Import one of the twins; skips where the compiled one was not built, unless the build was demanded."""
+    try:
+        return importlib.import_module(f"fastlb.{name}")
+    except ImportError as error:
+        if os.environ.get("FASTLB_BUILD_EXTENSION") == "1":
+            raise
+        pytest.skip(f"fastlb.{name} cannot be imported: {error}")
+
+
+@pytest.fixture(params=["_native", "_speedups"])
+def kernel_twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Run the test once with each twin of the hot path in the kernel's place."""
+    module = twin(request.param)
+    for name in HOT_PATH:
+        monkeypatch.setattr(kernel, name, getattr(module, name))
+    return module
