@@ -54,6 +54,9 @@ UNSET_BY_DEFAULT = (
     "residency",
     "taskKillGracePeriodSeconds",
 )
+PASSED_THROUGH = (*DEFAULTS, *UNSET_BY_DEFAULT)
+EMPTY: tuple[object, ...] = (None, [], {})
+"""1.4 shows these where nothing is set, so they have to read as nothing."""
 HEALTH_CHECK_DEFAULTS: Json = {
     "protocol": "HTTP",
     "gracePeriodSeconds": 300,
@@ -152,7 +155,7 @@ def read_definition(raw: Json, dialect: Dialect) -> Definition:
         labels=raw.get("labels", {}),
         health_checks=tuple(_health_check(each) for each in raw.get("healthChecks", [])),
         container=None if container is None else _without_networking(container),
-        rest=DEFAULTS | {key: raw[key] for key in (*DEFAULTS, *UNSET_BY_DEFAULT) if key in raw},
+        rest=DEFAULTS | {key: raw[key] for key in PASSED_THROUGH if raw.get(key) not in EMPTY},
     )
 
 

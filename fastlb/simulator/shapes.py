@@ -54,7 +54,7 @@ def definition_json(definition: Definition, dialect: Dialect) -> Json:
         return _legacy_definition(definition)
     body = {
         "id": definition.id,
-        **_set_members(definition.rest),
+        **definition.rest,
         "instances": definition.instances,
         "labels": definition.labels,
         "networks": list(definition.networks),
@@ -157,11 +157,6 @@ def _app_json(app: App, dialect: Dialect, embeds: frozenset[str]) -> Json:
     return body
 
 
-def _set_members(rest: Json) -> Json:
-    """Members worth showing: 1.5+ leaves out empty collections (MARATHON.md 2.1)."""
-    return {key: value for key, value in rest.items() if value not in ([], {})}
-
-
 def _legacy_definition(definition: Definition) -> Json:
     ports = definition.service_ports
     container = definition.container
@@ -185,9 +180,7 @@ def _legacy_definition(definition: Definition) -> Json:
         }
     )
     if body["ipAddress"] is None:
-        definitions = [
-            {"port": port.service_port, "protocol": port.protocol, "labels": port.labels} for port in definition.ports
-        ]
+        definitions = [{"labels": {}} | _port_definition(port) for port in definition.ports]
         body |= {"ports": ports, "portDefinitions": definitions, "requirePorts": definition.require_ports}
     return body
 
