@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from fastlb.simulator.definitions import Json
 
 HELP = """\
-  Marathon {release} (simulated) with {apps} apps x {tasks} tasks: {url} events        curl -N -H 'Accept:
-  text/event-stream' {url}/v2/events add an app    curl -X POST {url}/v2/apps -d
-  '{{"id":"/hello","instances":2,"labels":{{"HAPROXY_GROUP":"{group}"}}}}' scale it      curl -X PUT
-  {url}/v2/apps/hello -d '{{"instances":5}}' delete it     curl -X DELETE {url}/v2/apps/hello break it
-  curl -X PUT {url}/_sim/faults/error -d '{{"times":3,"value":503}}' look inside   curl {url}/_sim/state
+Marathon {release} (simulated) with {apps} apps x {tasks} tasks: {url}
+  events        curl -N -H 'Accept: text/event-stream' {url}/v2/events
+  add an app    curl {url}/v2/apps -d '{{"id":"/hello","labels":{{"HAPROXY_GROUP":"{group}"}}}}'
+  scale it      curl -X PUT {url}/v2/apps/hello -d '{{"instances":5}}'
+  delete it     curl -X DELETE {url}/v2/apps/hello
+  break it      curl -X PUT {url}/_sim/faults/error -d '{{"times":3,"value":503}}'
+  look inside   curl {url}/_sim/state
 """
 
 

@@ -84,6 +84,6 @@ class Faults:
     def listed(self) -> dict[str, dict[str, object]]:
         """What is armed, for people."""
         return {
-            fault: {"times": armed.times, "value": armed.value, "path": armed.path}
+            fault.value: {"times": armed.times, "value": armed.value, "path": armed.path}
             for fault, armed in self._armed.items()
         }

@@ -180,7 +180,7 @@ def _legacy_definition(definition: Definition) -> Json:
         }
     )
     if body["ipAddress"] is None:
-        definitions = [{"labels": {}} | _port_definition(port) for port in definition.ports]
+        definitions = [_port_definition(port) | {"labels": port.labels} for port in definition.ports]
         body |= {"ports": ports, "portDefinitions": definitions, "requirePorts": definition.require_ports}
     return body
 
