@@ -1,0 +1,210 @@
+"""One process under supervision: started, signalled, ended step by step, recognised again after our own
+death.
+
+It must not know what the process is for, nor wait for it: who reaps (`supervisor`) hands the status in. Data
+flows: an argument list -> a pid -> a status -> the time at which it may start again.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+log = logging.getLogger(__name__)
+
+FIRST_BACKOFF_S = 0.1
+LAST_BACKOFF_S = 10.0
+#: Who lived this long starts again after the first backoff.
+GOOD_LIFE_S = 60.0
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def become_subreaper() -> None:
+    """From now on orphans of our children become our children, so that they can be reaped."""
+    if _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        log.warning("this kernel knows no subreaper; orphans of HAProxy go to process 1")
+
+
+class Ending:
+    """A process being ended: the first signal at once, each further one after a pause, or at once when
+    hurried.
+
+    A step is (pause in seconds before it, signal).
+    """
+
+    def __init__(self, send: Callable[[int], None], *steps: tuple[float, int]) -> None:
+        self._send = send
+        self._steps = deque(steps)
+        self._last = time.monotonic()
+
+    def step(self, *, hurry: bool = False) -> None:
+        """Send the next signal if its time has come."""
+        if self._steps and (hurry or time.monotonic() >= self._last + self._steps[0][0]):
+            _, signum = self._steps.popleft()
+            self._last = time.monotonic()
+            self._send(signum)
+
+
+class Child:
+    """A program that has to run: its process while there is one, else the time at which it is `due`, if it
+    is."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.process: subprocess.Popen[bytes] | None = None
+        self.due: float | None = None
+        self.ending: Ending | None = None
+        self._started = 0.0
+        self._backoff_s = FIRST_BACKOFF_S
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process."""
+        return self.process.pid if self.process else None
+
+    def is_due(self) -> bool:
+        """Whether it is to start now."""
+        return self.due is not None and time.monotonic() >= self.due
+
+    def start(
+        self,
+        command: Sequence[str | Path],
+        *,
+        environment: Mapping[str, str] | None = None,
+        keep_fds: Sequence[int] = (),
+        stderr: int | None = None,
+        tied: bool = False,
+    ) -> bool:
+        """Start it, in a process group of its own; if it is `tied` it gets SIGTERM when we die.
+
+        If there is nothing to start, that is logged, it is due again later, and the answer is False.
+        """
+        self._started, self.due = time.monotonic(), None
+        try:
+            self.process = subprocess.Popen(
+                command,
+                env=environment,
+                pass_fds=keep_fds,
+                stderr=stderr,
+                stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C in a terminal is ours alone to pass on
+                preexec_fn=_tie_to(os.getpid()) if tied else None,
+            )
+        except OSError as reason:
+            log.error("%s could not be started: %s: %s", self.name, reason.filename, reason.strerror)
+            self._plan_next()
+            return False
+        log.info("%s started as process %d", self.name, self.process.pid)
+        return True
+
+    def send(self, signum: int) -> None:
+        """Send it a signal. While it is not reaped its pid is no other's."""
+        if self.process is not None:
+            os.kill(self.process.pid, signum)
+
+    def end(self, *steps: tuple[float, int]) -> None:
+        """End it by these steps, see `Ending`; once begun, further calls change nothing."""
+        if self.process is not None and self.ending is None:
+            self.ending = Ending(self.send, *steps)
+
+    def ended(self, code: int, *, again: bool) -> str:
+        """It was reaped with this status, negative for a signal; says so in words. `again`: it is due
+        again."""
+        assert self.process is not None
+        pid, self.process.returncode = self.process.pid, code
+        self.process, self.ending = None, None
+        how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit status {code}"
+        lived_s = time.monotonic() - self._started
+        if lived_s >= GOOD_LIFE_S:
+            self._backoff_s = FIRST_BACKOFF_S
+        said = f"{self.name}, process {pid}, ended after {lived_s:.1f} s with {how}"
+        if again:
+            log.warning("%s; it starts again in %.1f s", said, self._backoff_s)
+            self._plan_next()
+        else:
+            log.info("%s", said)
+        return said
+
+    def _plan_next(self) -> None:
+        self.due = time.monotonic() + self._backoff_s
+        self._backoff_s = min(self._backoff_s * 2, LAST_BACKOFF_S)
+
+
+@dataclass(slots=True)
+class Leftover:
+    """A process of a former run, recognised by pid and start time (clock ticks since boot), not only by
+    pid."""
+
+    pid: int
+    started_ticks: int
+    ending: Ending | None = field(default=None)
+
+    def is_alive(self) -> bool:
+        """Whether exactly that process still runs."""
+        return _started_ticks(self.pid) == self.started_ticks
+
+    def send(self, signum: int) -> None:
+        """Send it a signal, if it is still that process."""
+        if self.is_alive():
+            log.info("sending %s to process %d of a former run", signal.Signals(signum).name, self.pid)
+            os.kill(self.pid, signum)
+
+    def end(self, *steps: tuple[float, int]) -> None:
+        """End it by these steps, see `Ending`; once begun, further calls change nothing."""
+        if self.ending is None:
+            self.ending = Ending(self.send, *steps)
+
+
+def describe(pids: Sequence[int]) -> str:
+    """The text of a process file: who these processes are, so that `find_leftovers` knows them again."""
+    return json.dumps([[pid, _started_ticks(pid)] for pid in pids]) + "\n"
+
+
+def find_leftovers(described: str, mark: str) -> list[Leftover]:
+    """The processes of a process file that still run and have `mark` among their arguments."""
+    try:
+        leftovers = [Leftover(int(pid), int(ticks)) for pid, ticks in json.loads(described) if ticks is not None]
+    except (ValueError, TypeError) as reason:
+        log.warning("the process file of a former run cannot be read: %s; nothing is taken over", reason)
+        return []
+    return [one for one in leftovers if one.is_alive() and mark in _arguments(one.pid)]
+
+
+def _tie_to(parent: int) -> Callable[[], None]:
+    def in_child() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the request above
+            os._exit(1)
+
+    return in_child
+
+
+def _started_ticks(pid: int) -> int | None:
+    """When the process started; None if it does not run (any more), also if it only waits to be reaped."""
+    try:
+        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if after_name[0] in "ZX" else int(after_name[19])
+
+
+def _arguments(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []

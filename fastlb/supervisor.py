@@ -1,0 +1,379 @@
+"""The process that starts, watches and reaps the controller and HAProxy, and does nothing else.
+
+It must not know Marathon, labels or what is in a configuration: whatever may fail often lives in the
+controller, and this process has to outlive that. One thread, one loop: signals, the controller's questions
+and HAProxy's stderr come in through one selector; then children are reaped, started again, or ended, each at
+its time.
+
+Only `_reap` waits for children, and it hands the status to `Child`: on CPython 3.11 a `Popen.wait` whose
+child was reaped by somebody else reads as success.
+
+HAProxy is not tied to the life of the supervisor. If this one is killed, HAProxy keeps serving; the next
+start knows it by the process file, starts a new one beside it (both may listen, SO_REUSEPORT), and ends the
+old one softly as soon as the new one serves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import psutil
+
+from fastlb.children import Child, Leftover, become_subreaper, describe, find_leftovers
+from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
+from fastlb.files import publish, read_text
+from fastlb.runtime_api import RuntimeApi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+#: Where the controller finds its end of the link.
+LINK_FD = "FASTLB_SUPERVISOR_FD"
+MASTER_SOCKET = "master.sock"
+PROCESS_FILE = "haproxy.pids"
+
+TICK_S = 0.05
+IDLE_S = 10.0
+PROBE_WITHIN_S = 0.2
+CONTROLLER_GRACE_S = 5.0
+#: Between SIGTERM and SIGKILL to HAProxy.
+INSIST_S = 5.0
+STRAGGLERS_WITHIN_S = 5.0
+TAIL_LINES = 100
+TAIL_BYTES = 16_384
+MESSAGE_BYTES = 262_144
+
+_HARD_STOP = ((0, signal.SIGTERM), (INSIST_S, signal.SIGKILL))
+_WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What to run: HAProxy's program and configuration, and the controller's argument list.
+
+    `run_dir` is ours alone; the master's socket and the process file live there. `stop_grace_s` is how long
+    HAProxy may finish what it holds when it is stopped.
+    """
+
+    haproxy: Path
+    config: Path
+    run_dir: Path
+    controller: tuple[str, ...]
+    stop_grace_s: float
+
+
+def run(orders: Orders) -> ExitCode:
+    """Supervise until SIGTERM or SIGINT, then end everything.
+
+    Raises HAProxyError if `run_dir` cannot be used, or another supervisor uses it.
+    """
+    with _claim(orders.run_dir), selectors.DefaultSelector() as selector:
+        become_subreaper()
+        return Supervisor(orders, selector).run()
+
+
+def _claim(run_dir: Path) -> IO[str]:
+    """The lock on `run_dir`: held while the file is open, given up by the kernel whatever becomes of us."""
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = (run_dir / "lock").open("w")
+    except OSError as reason:
+        raise HAProxyError(f"{run_dir} cannot be used: {reason.strerror}; fastlb does not start") from reason
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as reason:
+        lock.close()
+        raise HAProxyError(f"another fastlb runs in {run_dir}; this one does not start") from reason
+    return lock
+
+
+class Supervisor:
+    """The loop and its state; see the module."""
+
+    def __init__(self, orders: Orders, selector: selectors.BaseSelector) -> None:
+        self._orders = orders
+        self._selector = selector
+        self._socket_path = orders.run_dir / MASTER_SOCKET
+        self._listen_on = f"{self._socket_path},mode,600"
+        self._controller = Child("the controller")
+        self._haproxy = Child("HAProxy")
+        self._leftovers: list[Leftover] = []
+        self._link: socket.socket | None = None
+        self._waiting: dict[int, bool] = {}
+        self._serving = False
+        self._stopping = False
+        self._said = b""
+
+    def run(self) -> ExitCode:
+        """The loop; returns when nothing of ours runs any more."""
+        with self._signals():
+            self._boot()
+            while self._has_work():
+                for key, _ in self._selector.select(self._pause_s()):
+                    key.data()
+                self._reap()
+                self._start_who_is_due()
+                self._see_whether_haproxy_serves()
+                self._end_who_is_ending()
+            self._end_stragglers()
+            self._drop_link()
+        return ExitCode.OK
+
+    def _boot(self) -> None:
+        described = read_text(self._orders.run_dir / PROCESS_FILE)
+        self._leftovers = find_leftovers(described, self._listen_on) if described else []
+        for leftover in self._leftovers:
+            log.warning("HAProxy %d of a former run still serves; a new one will take over", leftover.pid)
+        self._controller.due = time.monotonic()
+        if self._orders.config.is_file() and self._orders.config.stat().st_size > 0:
+            log.info("%s is there from a former run; HAProxy serves it at once", self._orders.config)
+            self._haproxy.due = time.monotonic()
+
+    def _has_work(self) -> bool:
+        alive = self._controller.process or self._haproxy.process or self._leftovers
+        return not self._stopping or bool(alive)
+
+    def _pause_s(self) -> float:
+        """Short as long as something has to happen at its time; what is reported wakes us in any case."""
+        due = self._controller.due is not None or self._haproxy.due is not None
+        starting = self._haproxy.process is not None and not self._serving
+        return TICK_S if due or starting or self._stopping or self._leftovers else IDLE_S
+
+    # Signals
+    # -------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Python's own handlers do nothing; the number of each signal arrives as a byte in a socket."""
+        inbox, outbox = socket.socketpair()
+        with inbox, outbox:
+            inbox.setblocking(False)
+            outbox.setblocking(False)
+            before = signal.set_wakeup_fd(outbox.fileno())
+            handlers = [(signum, signal.signal(signum, lambda *_: None)) for signum in _WATCHED]
+            self._selector.register(inbox, selectors.EVENT_READ, lambda: self._take_signals(inbox.recv(4096)))
+            try:
+                yield
+            finally:
+                self._selector.unregister(inbox)
+                signal.set_wakeup_fd(before)
+                for signum, handler in handlers:
+                    signal.signal(signum, handler)
+
+    def _take_signals(self, numbers: bytes) -> None:
+        for signum in numbers:
+            if signum in {signal.SIGTERM, signal.SIGINT}:
+                self._hurry() if self._stopping else self._stop()
+            elif signum in {signal.SIGHUP, signal.SIGUSR1}:
+                self._controller.send(signum)
+
+    def _stop(self) -> None:
+        log.info("stopping: the controller first, then HAProxy, which may take %g s", self._orders.stop_grace_s)
+        self._stopping = True
+        self._answer_waiting(ok=False, said="fastlb is being stopped")
+        self._controller.end((0, signal.SIGTERM), (CONTROLLER_GRACE_S, signal.SIGKILL))
+
+    def _hurry(self) -> None:
+        log.info("asked again to stop: hurrying")
+        for one in self._everybody():
+            if one.ending is not None:
+                one.ending.step(hurry=True)
+
+    def _everybody(self) -> tuple[Child | Leftover, ...]:
+        return (self._controller, self._haproxy, *self._leftovers)
+
+    # Children
+    # ------------------------------------------------------------------------------------------------
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (reaped := os.waitpid(-1, os.WNOHANG))[0] != 0:
+                pid, code = reaped[0], os.waitstatus_to_exitcode(reaped[1])
+                if pid == self._haproxy.pid:
+                    self._haproxy_ended(code)
+                elif pid == self._controller.pid:
+                    self._controller.ended(code, again=not self._stopping)
+                    self._drop_link()
+                else:
+                    log.debug("reaped orphan %d, status %d", pid, code)
+
+    def _start_who_is_due(self) -> None:
+        if self._stopping:
+            return
+        if self._controller.is_due():
+            self._start_controller()
+        if self._haproxy.is_due():
+            self._start_haproxy()
+
+    def _start_controller(self) -> None:
+        # Packets keep their borders: one message each, whole or not at all.
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._link = ours
+        self._selector.register(ours, selectors.EVENT_READ, self._on_link)
+        with theirs:
+            environment = {**os.environ, LINK_FD: str(theirs.fileno())}
+            self._controller.start(
+                self._orders.controller, environment=environment, keep_fds=(theirs.fileno(),), tied=True
+            )
+
+    def _start_haproxy(self) -> None:
+        for stale in self._orders.run_dir.glob(f"{MASTER_SOCKET}*"):
+            stale.unlink(missing_ok=True)
+        self._serving, self._said = False, b""
+        # -db: a `daemon` in the configuration would have the master leave our sight.
+        command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
+        if self._haproxy.start(command, stderr=subprocess.PIPE):
+            self._remember()
+            assert self._haproxy.process is not None
+            stderr = self._haproxy.process.stderr
+            assert stderr is not None
+            os.set_blocking(stderr.fileno(), False)
+            self._selector.register(stderr, selectors.EVENT_READ, lambda: self._hear(stderr))
+        else:
+            self._answer_waiting(ok=False, said=f"{self._orders.haproxy} could not be started")
+
+    def _remember(self) -> None:
+        """Write down which HAProxies are ours, for the start after a `kill -9`."""
+        pids = [one.pid for one in self._everybody() if one.pid is not None and one is not self._controller]
+        try:
+            publish(self._orders.run_dir / PROCESS_FILE, describe(pids))
+        except PublishError as reason:
+            log.error("%s; after a kill -9 the next start would not know HAProxy again", reason)
+
+    def _haproxy_ended(self, code: int) -> None:
+        assert self._haproxy.process is not None
+        stderr = self._haproxy.process.stderr
+        while stderr is not None and self._hear(stderr):
+            pass
+        pid, said = self._haproxy.pid, self._haproxy.ended(code, again=not self._stopping)
+        tail = "\n".join(self._said.decode(errors="replace").splitlines()[-TAIL_LINES:])
+        self._serving = False
+        self._answer_waiting(ok=False, said=f"{said}\n{tail}")
+        self._tell({"event": "exited", "pid": pid, "said": said, "log": tail})
+
+    def _hear(self, stderr: IO[bytes]) -> bool:
+        """Pass on what HAProxy says; False if there is nothing more at the moment."""
+        try:
+            heard = b"" if stderr.closed else os.read(stderr.fileno(), MESSAGE_BYTES)
+        except BlockingIOError:
+            return False
+        if not heard and not stderr.closed:
+            self._selector.unregister(stderr)
+            stderr.close()
+        self._said = (self._said + heard)[-TAIL_BYTES:]
+        with contextlib.suppress(OSError):
+            sys.stderr.buffer.write(heard)
+            sys.stderr.buffer.flush()
+        return bool(heard)
+
+    def _see_whether_haproxy_serves(self) -> None:
+        """Ask the worker itself, through the master: from 3.1 on the master answers before there is a
+        worker."""
+        if self._serving or self._haproxy.process is None or self._stopping:
+            return
+        try:
+            self._serving = "Pid" in RuntimeApi(self._socket_path, PROBE_WITHIN_S).ask("@1 show info")
+        except RuntimeApiError:
+            return
+        if self._serving:
+            log.info("HAProxy %d serves", self._haproxy.process.pid)
+            self._answer_waiting(ok=True, said="HAProxy serves")
+            self._tell({"event": "started", "pid": self._haproxy.process.pid})
+            self._end_leftovers()
+
+    def _end_leftovers(self) -> None:
+        for leftover in self._leftovers:
+            leftover.end(*self._soft_stop)
+
+    @property
+    def _soft_stop(self) -> tuple[tuple[float, int], ...]:
+        return (0, signal.SIGUSR1), (self._orders.stop_grace_s, signal.SIGTERM), (INSIST_S, signal.SIGKILL)
+
+    def _end_who_is_ending(self) -> None:
+        if self._stopping and self._controller.process is None:
+            # A worker that has only just started may lose a SIGUSR1; it holds nothing yet that it could finish.
+            self._haproxy.end(*(self._soft_stop if self._serving else _HARD_STOP))
+            self._end_leftovers()
+        self._leftovers = [leftover for leftover in self._leftovers if leftover.is_alive()]
+        for one in self._everybody():
+            if one.ending is not None:
+                one.ending.step()
+
+    def _end_stragglers(self) -> None:
+        """Whoever was orphaned inside our tree and is still there when everything else is gone."""
+        deadline = time.monotonic() + STRAGGLERS_WITHIN_S
+        self._reap()
+        while (stragglers := psutil.Process().children(recursive=True)) and time.monotonic() < deadline:
+            for straggler in stragglers:
+                log.warning("killing process %d, which outlived HAProxy", straggler.pid)
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    straggler.kill()
+            time.sleep(TICK_S)
+            self._reap()
+
+    # The link
+    # ------------------------------------------------------------------------------------------------
+
+    def _on_link(self) -> None:
+        assert self._link is not None
+        try:
+            message = self._link.recv(MESSAGE_BYTES)
+        except OSError:
+            message = b""
+        if not message:
+            self._drop_link()
+            return
+        try:
+            request = json.loads(message)
+        except ValueError:
+            request = None
+        match request:
+            case {"ask": "start_haproxy", "id": int(number)}:
+                self._asked_to_start(number)
+            case _:
+                log.error("the controller sent %.200r, which means nothing here; ignored", message)
+
+    def _asked_to_start(self, number: int) -> None:
+        self._waiting[number] = self._haproxy.process is not None
+        if self._stopping:
+            self._answer_waiting(ok=False, said="fastlb is being stopped")
+        elif self._serving:
+            self._answer_waiting(ok=True, said="HAProxy serves")
+        elif self._haproxy.process is None:
+            self._haproxy.due = time.monotonic()
+
+    def _answer_waiting(self, *, ok: bool, said: str) -> None:
+        for number, was_running in self._waiting.items():
+            self._tell({"id": number, "ok": ok, "pid": self._haproxy.pid, "log": said, "was_running": was_running})
+        self._waiting.clear()
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if self._link is None:
+            return
+        try:
+            self._link.send(json.dumps(message).encode())
+        except OSError as reason:
+            log.warning("the controller does not listen: %s; it was not told %.200s", reason.strerror, message)
+
+    def _drop_link(self) -> None:
+        if self._link is not None:
+            self._selector.unregister(self._link)
+            self._link.close()
+            self._link = None
+        self._waiting.clear()
