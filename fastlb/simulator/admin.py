@@ -1,10 +1,12 @@
 """/_sim/...: what no Marathon has, for people with curl and tests in other languages: faults, leader, tasks.
 
-GET    /_sim/state                    apps, tasks, streams, listeners, idle, armed faults PUT
-/_sim/faults/{fault}           {"times": 3, "value": 503, "path": "/v2/apps"}, all optional DELETE
-/_sim/faults, /_sim/faults/{fault} POST   /_sim/streams/cut, /_sim/streams/garbage, /_sim/leader/change
-POST   /_sim/tasks/{task}             {"healthy": false} or {"behaviour": "slow"} or {"state":
-"TASK_UNREACHABLE"} or {"fail": "TASK_FAILED"} or {"crash": true}
+GET    /_sim/state             apps, tasks, streams, listeners, idle, armed faults
+PUT    /_sim/faults/{fault}    {"times": 3, "value": 503, "path": "/v2/apps"}, all optional
+DELETE /_sim/faults            or /_sim/faults/{fault}
+POST   /_sim/streams/cut       or /_sim/streams/garbage
+POST   /_sim/leader/change
+POST   /_sim/tasks/{task}      {"healthy": false} or {"behaviour": "slow"} or {"state": "TASK_UNREACHABLE"}
+                               or {"fail": "TASK_FAILED"} or {"crash": true}
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class ReadApi:
             web.get("/v2/apps/{id:.+}/tasks", self.app_tasks),
             web.get("/v2/apps/{id:.+}/versions", self.versions),
             web.get("/v2/apps/{id:.+}/versions/{version}", self.version),
-            web.get("/v2/apps/{id:.*}*", self.apps_below),
+            web.get("/v2/apps/{id:(?:.*/)?}*", self.apps_below),
             web.get("/v2/apps/{id:.+}", self.app),
             web.get("/v2/tasks", self.tasks),
             web.get("/v2/groups", self.group),

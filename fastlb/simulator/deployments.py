@@ -100,11 +100,14 @@ class Deployments:
         return app.definition if app else None
 
     def _with_service_ports(self, target: Mapping[str, Definition | None]) -> Iterator[tuple[str, Definition | None]]:
-        used = {port for app in self._apps.values() for port in app.definition.service_ports}
+        used = self._used_ports() if any(each and 0 in each.service_ports for each in target.values()) else set()
         for app_id, wanted in target.items():
             assigned = wanted and service_ports.assign(wanted, self._definition(app_id), used)
             used.update(assigned.service_ports if assigned else ())
             yield app_id, assigned
+
+    def _used_ports(self) -> set[int]:
+        return {port for app in self._apps.values() for port in app.definition.service_ports}
 
     def _action(
         self, app_id: str, was: Definition | None, wanted: Definition | None, *, restart: bool
@@ -198,14 +201,14 @@ class Deployments:
             self._instances.kill(task)
 
     def _scale(self, app: App, victims: frozenset[str] = frozenset()) -> Process:
-        wanted = app.definition.instances
+        wanted, before = app.definition.instances, set(app.tasks)
         youngest_first = sorted(app.staying, key=lambda task: task.staged_at or "", reverse=True)
         by_choice = sorted(youngest_first, key=lambda task: task.id not in victims)
         for task in by_choice[: max(0, len(by_choice) - wanted)]:
             self._instances.kill(task)
         for _ in range(wanted - len(by_choice)):
             self._instances.launch(app)
-        yield _all_ready(app)
+        yield _complete(app, before)
 
     def _replace_all(self, app: App) -> Process:
         """Rolling replacement within the upgrade strategy; old tasks stay until new ones are ready."""
@@ -250,11 +253,14 @@ def _nothing() -> Process:
     yield from ()
 
 
-def _all_ready(app: App) -> Callable[[], bool]:
-    def ready() -> bool:
-        return len(app.tasks) == app.definition.instances and all(task.ready for task in app.tasks.values())
+def _complete(app: App, before: set[str]) -> Callable[[], bool]:
+    """True once there are as many tasks as wanted, and all that were not there ``before`` are ready."""
 
-    return ready
+    def complete() -> bool:
+        news = [task for task in app.tasks.values() if task.id not in before]
+        return len(app.tasks) == app.definition.instances and all(task.ready for task in news)
+
+    return complete
 
 
 def _changed(app: App) -> Callable[[], bool]:

@@ -101,7 +101,7 @@ class Instances:
     def forget_marathon_health(self) -> None:
         """A new leader knows no result of its own checks until they ran again (MARATHON.md 3.3)."""
         for task in list(self.tasks.values()):
-            checks = task.app.definition.health_checks
+            checks = task.definition.health_checks
             lost = [check["protocol"] in MARATHON_RUN for check in checks]
             if any(lost) and task.state == "TASK_RUNNING":
                 alive = task.healthy is not False
@@ -116,7 +116,9 @@ class Instances:
         task_id = f"{name}.instance-{uuid}._app.{incarnation}" if keeps_dead else f"{name}.{uuid}"
         instance_id = f"{name}.instance-{uuid}" if keeps_dead else f"{name}.marathon-{uuid}"
         place = world.addresses.place(app.definition, [task.place for task in app.tasks.values()])
-        task = Task(app, task_id, instance_id, incarnation, place, app.version, staged_at=world.timestamp())
+        task = Task(
+            app, app.definition, task_id, instance_id, incarnation, place, app.version, staged_at=world.timestamp()
+        )
         task.health = [None] * len(app.definition.health_checks)
         app.tasks[task.id] = self.tasks[task.id] = task
         app.touch()
@@ -138,6 +140,8 @@ class Instances:
             self._enter(task, state)
         if not task.address_known:
             yield delays.address_s
+            if self._interrupted(task):
+                return
             task.address_known = True
             self.set_state(task, task.state)
         yield delays.healthy_s
@@ -148,7 +152,7 @@ class Instances:
         if state == "TASK_STARTING":
             self._world.audience.task_started(task)
         if state == "TASK_RUNNING":
-            late = task.app.definition.mode is Mode.CONTAINER and self._world.delays.address_s > 0
+            late = task.definition.mode is Mode.CONTAINER and self._world.delays.address_s > 0
             task.started_at, task.address_known = self._world.timestamp(), not late
         self.set_state(task, state)
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from fastlb.simulator.world import Event
 
 MAX_BODY_BYTES = 256 * 1024 * 1024
+IDLE_TIMEOUT_S = 30.0
+"""A kept-alive connection unused for this long is closed (MARATHON.md 1.7)."""
 NETWORKS = range(10, 250)
 CLAIM_PORT = 30999
 
@@ -75,7 +77,9 @@ class Service:
         app.add_routes(ChangeApi(self.cluster, self.until).routes())
         app.add_routes([web.get("/v2/events", self.streams.handle), web.delete("/v2/leader", self._abdicate)])
         app.add_routes(AdminApi(self).routes())
-        self._runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_TIMEOUT_S
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
         await site.start()

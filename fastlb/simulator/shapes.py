@@ -85,16 +85,15 @@ def counts(app: App) -> Json:
 
 def task_json(task: Task, dialect: Dialect, *, service_ports: bool = False) -> Json:
     """One task; `servicePorts` is filled where /v2/tasks asks for it only (MARATHON.md 1.5)."""
-    stopped = task.dead or task.state == "TASK_UNREACHABLE_INACTIVE"
     arrays: dict[str, list[Any]] = {
-        "ports": [] if stopped else list(task.place.host_ports),
+        "ports": [] if task.dead else list(task.place.host_ports),
         "servicePorts": task.app.definition.service_ports if service_ports else [],
         "ipAddresses": _ip_addresses(task),
         "healthCheckResults": [_health_json(task, each, dialect) for each in task.health if each is not None],
         "localVolumes": [],
     }
     times = {"stagedAt": task.staged_at, "startedAt": task.started_at, "version": task.version}
-    if stopped:
+    if task.dead:
         times = dict.fromkeys(times)
     body: Json = {
         "id": task.id,
@@ -234,7 +233,7 @@ def _health_check_1_4(check: Json) -> Json:
 def _ip_addresses(task: Task) -> list[Json]:
     if not task.address_known or task.dead:
         return []
-    mode, place = task.app.definition.mode, task.place
+    mode, place = task.definition.mode, task.place
     shown = {Mode.HOST: place.host, Mode.CONTAINER: place.ip}.get(mode, "172.17.0.2")
     return [{"ipAddress": shown, "protocol": "IPv4"}]
 

@@ -51,6 +51,8 @@ class Task:
     """One task, which in an app is one instance."""
 
     app: App
+    definition: Definition
+    """The app's definition when the task was launched."""
     id: str
     instance_id: str
     incarnation: int
@@ -62,7 +64,7 @@ class Task:
     address_known: bool = False
     stopping: bool = False
     health: list[Health | None] = field(default_factory=list)
-    """One entry for each health check of the app, None before its first result."""
+    """One entry for each health check of the definition, None before its first result."""
 
     @property
     def dead(self) -> bool:

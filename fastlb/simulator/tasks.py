@@ -138,5 +138,5 @@ def _addresses(task: Task) -> list[Address]:
 
 
 def _health_paths(task: Task) -> frozenset[str]:
-    checks = task.app.definition.health_checks
+    checks = task.definition.health_checks
     return HEALTH_PATHS | {check.get("path", "/") for check in checks if "HTTP" in check["protocol"]}

@@ -126,6 +126,14 @@ def _listens(task_id: str):
     return lambda service: service.cluster.task(task_id).place.listens
 
 
+def test_agents_can_have_names():
+    with SimulatedMarathon(SimulatorSettings(agents=("localhost",))) as marathon:
+        marathon.load([WEB])
+        for task in marathon.tasks("/web"):
+            assert task["host"] == "localhost"
+            assert get(address_of(task))[1]["task"] == task["id"]
+
+
 def test_two_simulators_do_not_get_in_each_others_way(marathon):
     with SimulatedMarathon() as other:
         other.create_app(WEB)

@@ -373,3 +373,22 @@ def test_the_written_bytes_follow_every_change():
     assert {each["state"] for each in bench.json("/shop/web")["tasks"]} == {"TASK_RUNNING", "TASK_UNREACHABLE"}
     deployment = bench.cluster.restart("/shop/web")
     assert bench.json("/shop/web")["deployments"] == [{"id": deployment.id}]
+
+
+def test_an_unhealthy_task_does_not_hold_up_the_scaling_of_its_app():
+    bench = Bench()
+    app = bench.created(CHECKED)
+    bench.cluster.instances.set_health(next(iter(app.tasks.values())), alive=False)
+    bench.cluster.update("/shop/web", {"instances": 3})
+    bench.settle()
+    assert len(app.tasks) == 3
+
+
+def test_a_leader_change_in_the_middle_of_a_replacement_is_survived():
+    bench = Bench()
+    app = bench.created(CHECKED)
+    bench.cluster.update("/shop/web", {"healthChecks": [{"protocol": "HTTP"}, {"protocol": "TCP"}]})
+    bench.cluster.change_leader()
+    bench.settle()
+    assert [len(task.health) for task in app.tasks.values()] == [2, 2]
+    assert all(task.ready for task in app.tasks.values())
