@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.haproxy
 
-REFUSED = "048-refused-by-haproxy"
+REFUSED_FROM = {"046-template-labels-servers": (2, 8), "048-refused-by-haproxy": (0, 0)}
+"""Cases that a HAProxy refuses, from which version on. 046 has a label with a Host header hidden in the version of
+``option httpchk``, which is the operator's own text: 2.6 accepts it, 2.8 does not."""
 PORTS = {"--http-port": 18080, "--https-port": 18443, "--appid-port": 19091, "--stats-port": 19090}
 
 
@@ -34,7 +36,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
-def test_haproxy_accepts_the_recorded_cases(case, certificates, tmp_path):
+def test_haproxy_accepts_all_recorded_cases_but_those_that_are_wrong_by_themselves(case, certificates, tmp_path):
     haproxy = find_haproxy(None, os.environ)
     config = tmp_path / "haproxy.cfg"
     argv = ["--haproxy-config", config, "--run-dir", tmp_path, "--ssl-certs", certificates / "cert.pem"]
@@ -45,4 +47,5 @@ def test_haproxy_accepts_the_recorded_cases(case, certificates, tmp_path):
     config.with_name("domain2backend.map").write_text(texts.domain_map, encoding="utf-8")
     config.with_name("app2backend.map").write_text(texts.app_map, encoding="utf-8")
     verdict = validate(haproxy, config, timeout_s=60.0)
-    assert verdict.ok == (case.name != REFUSED), verdict.output
+    refused = case.name in REFUSED_FROM and haproxy.version >= REFUSED_FROM[case.name]
+    assert verdict.ok == (not refused), verdict.output
