@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import logging
+import importlib
 import os
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from fastlb import __version__, flags
-from fastlb.errors import ExitCode, FastlbError, UsageError
+from fastlb.errors import CredentialsError, ExitCode, FastlbError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-log = logging.getLogger("fastlb")
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it nowhere else
 
 DAEMON_FLAGS = (
     ("Marathon", flags.MARATHON),
@@ -22,21 +22,34 @@ DAEMON_FLAGS = (
     ("generation", flags.GENERATION),
     ("validation and reload", flags.APPLY),
     ("pace", flags.LOOP),
+    ("polling", flags.POLL),
     ("logging", flags.LOGGING),
 )
+EXTRAS = ("fastlb.simulator.cli", "fastlb.demo.cli")
+"""Modules with an ``add_parser``; each says itself which extra it lacks when it is run without."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fastlb`` with ``argv`` (default: the process's own) and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
-    args = parser.parse_args(argv)
+    if "--longhelp" in words:
+        from fastlb.manual import manual
+
+        sys.stdout.write(manual(parser))
+        return ExitCode.OK
+    args = parser.parse_args(words)
     if args.subcommand is None:
         parser.print_help(sys.stderr)
         return ExitCode.USAGE
+    args.words = words
     try:
         return int(args.run(args))
     except UsageError as error:
         _usage(parser, args.subcommand, error)
+    except CredentialsError as error:
+        print(error)  # noqa: T201 - where marathon-lb prints it (COMPAT.md 2.1)
+        return ExitCode.FAILED
     except FastlbError as error:
         print(f"fastlb: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
         return ExitCode.FAILED
@@ -46,18 +59,50 @@ def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all subcommands; defaults come from the environment where it sets them."""
     parser = argparse.ArgumentParser(prog="fastlb", description="The front door of a Mesos/Marathon cluster.")
     parser.add_argument("--version", action="version", version=f"fastlb {__version__}")
+    parser.add_argument("--longhelp", action="store_true", help="print the manual: templates, labels, defaults")
     subparsers = parser.add_subparsers(dest="subcommand", metavar="COMMAND")
+    _add_daemon(subparsers, "sse", "follow Marathon's events and keep HAProxy as they say")
+    _add_daemon(subparsers, "poll", "read Marathon every --poll-interval seconds and keep HAProxy as it says")
     _add_render(subparsers)
+    for module in EXTRAS:
+        importlib.import_module(module).add_parser(subparsers)
+    controller = subparsers.add_parser("controller", description="what the supervisor runs; not for people")
+    controller.set_defaults(run=_controller)
     return parser
 
 
-def _add_render(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_daemon(subparsers: Subparsers, name: str, text: str) -> None:
+    parser = subparsers.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    for title, group in DAEMON_FLAGS:
+        flags.add_flags(parser, title, group, os.environ)
+    parser.set_defaults(run=_daemon)
+
+
+def _add_render(subparsers: Subparsers) -> None:
     text = "write the configuration and maps for a cluster; touches no HAProxy"
     parser = subparsers.add_parser("render", help=text, description=text)
     flags.add_flags(parser, "input and output", flags.RENDER, os.environ)
     flags.add_flags(parser, "generation", flags.GENERATION, os.environ)
     flags.add_flags(parser, "Marathon", flags.MARATHON, os.environ)
     parser.set_defaults(run=_render)
+
+
+def _daemon(args: argparse.Namespace) -> int:
+    from fastlb.daemon import run_daemon
+    from fastlb.logs import set_up_logging
+
+    set_up_logging(args)
+    return run_daemon(args, os.environ)
+
+
+def _controller(args: argparse.Namespace) -> int:
+    """Parse what the supervisor's environment hands down, and run the loop."""
+    from fastlb.controller import passed_on, run_controller
+    from fastlb.logs import set_up_logging
+
+    args = build_parser().parse_args(passed_on(os.environ))
+    set_up_logging(args)
+    return run_controller(args, os.environ)
 
 
 def _render(args: argparse.Namespace) -> int:
@@ -69,7 +114,3 @@ def _render(args: argparse.Namespace) -> int:
 def _usage(parser: argparse.ArgumentParser, subcommand: str, error: UsageError) -> NoReturn:
     parser.prog = f"fastlb {subcommand}"
     parser.error(str(error))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -38,7 +38,7 @@ def merge_groups(apps: Iterable[App]) -> tuple[list[App], list[Note]]:
             _started_at(app)
             kept[group] = _merge(kept[group], app) if group in kept else replace(app, id=group)
         except AppError as error:
-            notes.append(Note(app.id, f"{error}; left out of its deployment group"))
+            notes.append(Note(app.id, str(error), mistake=True))
     return processed + list(kept.values()), notes
 
 

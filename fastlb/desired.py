@@ -43,7 +43,7 @@ def desired_state(apps: Iterable[App], rules: Rules, surroundings: Surroundings 
         try:
             services, said = services_of(app, rules, _service_ports(app, assigner), surroundings or Surroundings())
         except AppError as error:
-            notes.append(Note(app.id, f"{error}; the app was left out"))
+            notes.append(Note(app.id, str(error), mistake=True))
             continue
         every += services
         notes += said
@@ -71,8 +71,8 @@ def _without_own_ports(services: Iterable[Service], rules: Rules) -> tuple[list[
     kept, notes = [], []
     for service in services:
         if any(port == service.port and _overlap(address, service) for address, port in rules.own_ports):
-            text = "this port is one of HAProxy's own (http, https, app ids or stats); this service was left out"
-            notes.append(Note(service.app_id, text, service.port))
+            text = "this port is one of HAProxy's own (http, https, app ids or stats)"
+            notes.append(Note(service.app_id, text, service.port, mistake=True))
         else:
             kept.append(service)
     return kept, notes

@@ -25,6 +25,10 @@ class UsageError(FastlbError):
     """The command line, an environment variable or a global template cannot be used; fastlb does not start."""
 
 
+class CredentialsError(FastlbError):
+    """Credentials for Marathon that are not of the form user:pass; fastlb does not start."""
+
+
 class MarathonError(FastlbError):
     """Marathon could not be asked, or its answer cannot be used; the last good state stays."""
 

@@ -66,8 +66,8 @@ def parse(index: int, labels: Mapping[str, Any], defaults: ServiceOptions) -> Se
             templates[name] = _string(where, value).replace("\r\n", "\n")
         elif name == "AUTH":
             values["realm"], values["user"], values["password"] = _auth(where, value)
-        elif name in _TABLE:
-            field, read = _TABLE[name]
+        elif name in VALUE_LABELS:
+            field, read = VALUE_LABELS[name]
             values[field] = read(where, value)
     # A PATH label turns a rank of 0 into 1, an explicit 0 included (COMPAT.md 3.6 rule 3).
     if "path" in values and values.get("rank", 0) == 0:
@@ -138,7 +138,7 @@ def _auth(where: str, value: object) -> tuple[str, str, str]:
     return realm, user, password
 
 
-_TABLE: dict[str, tuple[str, Callable[[str, object], Any]]] = {
+VALUE_LABELS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
     "BACKEND_HEALTHCHECK_PORT_INDEX": ("health_port_index", _int),
     "BACKEND_NETWORK_ALLOWED_ACL": ("networks_allowed", _text),
     "BACKEND_WEIGHT": ("rank", _int),

@@ -135,17 +135,22 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What a thinking room wants said: about which app (and service port), and whether it was left out."""
+    """What a thinking room wants said: about which app (and service port), and whether it was left out.
+
+    ``mistake``: it was left out because its form cannot be used, so an older good form would be better than none.
+    """
 
     app_id: str
     text: str
     port: int | None = None
     left_out: bool = True
+    mistake: bool = False
 
     def __str__(self) -> str:
         """Say it in one line, as logs and standard error show it."""
         where = self.app_id if self.port is None else f"{self.app_id} (service port {self.port})"
-        return f"app {where}: {self.text}"
+        what = "the app" if self.port is None else "this service"
+        return f"app {where}: {self.text}" + (f"; {what} is left out" if self.mistake else "")
 
 
 @dataclass(frozen=True, slots=True)

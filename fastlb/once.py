@@ -12,6 +12,8 @@ from fastlb.desired import desired_state
 from fastlb.errors import AppError, ExitCode, HAProxyError, MarathonAnswerError
 from fastlb.files import publish
 from fastlb.haproxy import find_haproxy
+from fastlb.marathon import MarathonClient
+from fastlb.marathon_settings import read_marathon
 from fastlb.model import Note
 from fastlb.reading import app_id_of, read_app
 from fastlb.render import Renderer
@@ -35,14 +37,14 @@ def render_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """
     rules = read_rules(args, environ)
     catalogue = read_catalogue(args, environ, _haproxy(args, environ), read_paths(args))
-    documents = _read_documents(args)
+    documents = _read_documents(args, environ)
     apps, notes = _read_apps(documents)
     surroundings = Surroundings(addresses=_addresses(apps, args.lru_cache_capacity))
     rendering = Renderer(catalogue, rules, read_limits(args)).render(desired_state(apps, rules, surroundings))
     for note in (*notes, *rendering.notes):
         print(f"fastlb: {note}", file=sys.stderr)  # noqa: T201 - the report of a command
     _write(rendering, args.output_dir, with_maps=rules.haproxy_map)
-    left_out = any(note.left_out for note in (*notes, *rendering.notes))
+    left_out = any(note.mistake for note in (*notes, *rendering.notes))
     return ExitCode.FAILED if left_out and not rendering.services else ExitCode.OK
 
 
@@ -56,12 +58,13 @@ def _haproxy(args: argparse.Namespace, environ: Mapping[str, str]) -> HAProxy | 
         return None
 
 
-def _read_documents(args: argparse.Namespace) -> list[Any]:
+def _read_documents(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Any]:
     if args.apps_file is None:
-        from fastlb.login import marathon_client
-
-        with marathon_client(args) as client:
-            return client.apps()
+        client = MarathonClient(read_marathon(args, environ))
+        try:
+            return list(client.apps())
+        finally:
+            client.close()
     where = "standard input" if args.apps_file == "-" else args.apps_file
     try:
         data = sys.stdin.buffer.read() if args.apps_file == "-" else Path(args.apps_file).read_bytes()
@@ -70,7 +73,7 @@ def _read_documents(args: argparse.Namespace) -> list[Any]:
         raise MarathonAnswerError(f"{where} cannot be read: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("apps"), list):
         raise MarathonAnswerError(f"{where} is no answer of GET /v2/apps: it has no array of apps")
-    return document["apps"]
+    return list(document["apps"])
 
 
 def _read_apps(documents: list[Any]) -> tuple[list[App], list[Note]]:
@@ -79,7 +82,7 @@ def _read_apps(documents: list[Any]) -> tuple[list[App], list[Note]]:
         try:
             apps.append(read_app(document))
         except AppError as error:
-            notes.append(Note(app_id_of(document) or "without id", f"{error}; the app was left out"))
+            notes.append(Note(app_id_of(document) or "without id", str(error), mistake=True))
     return apps, notes
 
 

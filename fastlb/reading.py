@@ -25,10 +25,7 @@ def read_app(document: object) -> App:
     if not isinstance(document, dict):
         raise AppError(f"an entry of the apps is {_kind(document)}, not an object")
     app_id = _app_id(document)
-    try:
-        return _read(app_id, document)
-    except AppError as error:
-        raise AppError(f"app {app_id}: {error}") from None
+    return _read(app_id, document)
 
 
 def app_id_of(document: object) -> str | None:

@@ -80,7 +80,7 @@ class Renderer:
             try:
                 fragment = self._fragment(service, first_use)
             except (ServiceError, TemplateError) as error:
-                notes.append(Note(service.app_id, f"{error}; this service was left out", service.port))
+                notes.append(Note(service.app_id, str(error), service.port, mistake=True))
                 continue
             written.append((service, fragment))
             memo[_key(service)] = (service, first_use, fragment)

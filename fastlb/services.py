@@ -60,7 +60,7 @@ def services_of(
             try:
                 filed[port] = _service(app, index, port, groups, indexed.get(index, {}), rules)
             except ServiceError as error:
-                notes.append(Note(app.id, f"{error}; this service was left out", port))
+                notes.append(Note(app.id, str(error), port, mistake=True))
     servers = _servers(app, rules, service_ports, surroundings)
     kept = [_with_servers(service, servers[port]) for port, service in filed.items() if port in servers]
     return kept, notes if _may_be_wanted(groups, indexed, rules) else []

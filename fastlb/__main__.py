@@ -1,0 +1,7 @@
+"""``python -m fastlb``."""
+
+import sys
+
+from fastlb.cli import main
+
+sys.exit(main())

@@ -1,0 +1,86 @@
+"""Which of the newest forms HAProxy accepts: trial, blame, refuse, decide again, until the rest is accepted.
+
+HAProxy names lines and proxies, those name apps (`blame`); a handful of trials finds any number of bad apps, because
+every trial shows all mistakes of its phase. Halves are tried only when a complaint points at nobody.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastlb.blame import culprits
+from fastlb.quarantine import id_in_haproxy
+
+if TYPE_CHECKING:
+    from fastlb.decision import Decider
+    from fastlb.render import Rendering
+    from fastlb.trial import Trial
+    from fastlb.validation import Verdict
+
+log = logging.getLogger(__name__)
+
+MOST_ROUNDS = 100
+
+
+class Acceptance(NamedTuple):
+    """What is to be published, if anything is, and what HAProxy said if nothing is; ``trials`` counts validations."""
+
+    rendering: Rendering | None
+    refusal: str
+    trials: int
+
+
+def find_acceptable(decider: Decider, trial: Trial, rendering: Rendering, *, find_culprits: bool) -> Acceptance:
+    """Return the rendering that HAProxy accepts, refusing as few apps as necessary.
+
+    ``find_culprits`` false: a refused document is refused as a whole. Raises PublishError if no trial can be made.
+    """
+    before = trial.count
+    for _ in range(MOST_ROUNDS):
+        verdict = trial.run(rendering)
+        if verdict.ok:
+            return Acceptance(rendering, "", trial.count - before)
+        blamed = culprits(verdict.complaints, rendering) if find_culprits else {}
+        if not blamed and find_culprits:
+            log.info("HAProxy refuses the configuration but points at no app; looking for the guilty ones by halves")
+            blamed = _by_halves(decider, trial, rendering, verdict)
+        if not blamed:
+            return Acceptance(None, _words(verdict), trial.count - before)
+        _refuse(decider, blamed)
+        rendering = decider.decide()
+    return Acceptance(None, f"still refused after {MOST_ROUNDS} rounds: {_words(verdict)}", trial.count - before)
+
+
+def _refuse(decider: Decider, blamed: dict[str, str]) -> None:
+    for app_id, reason in sorted(blamed.items()):
+        decider.quarantine.refuse(app_id, f"HAProxy refuses it: {reason}", decider.store.apps)
+
+
+def _by_halves(decider: Decider, trial: Trial, rendering: Rendering, verdict: Verdict) -> dict[str, str]:
+    """Return the apps without which the others are accepted; none if even no app at all is refused."""
+    fine: set[str] = set()
+    guilty: dict[str, str] = {}
+
+    def search(candidates: list[str], complaint: Verdict) -> None:
+        if len(candidates) == 1:
+            guilty[candidates[0]] = _words(complaint)
+            return
+        middle = len(candidates) // 2
+        for half in (candidates[:middle], candidates[middle:]):
+            answer = trial.run(decider.decide(only=fine | set(half)))
+            if answer.ok:
+                fine.update(half)
+            else:
+                search(half, answer)
+
+    if not trial.run(decider.decide(only=())).ok:
+        return {}
+    present = {service.app_id for service in rendering.services}
+    search(sorted({id_in_haproxy(app) for app in decider.store.apps} & present), verdict)
+    return guilty
+
+
+def _words(verdict: Verdict) -> str:
+    fatal = [complaint.text for complaint in verdict.complaints if complaint.fatal]
+    return "; ".join(fatal[:3]) or verdict.output.strip()[-300:] or "HAProxy refuses it without a word"

@@ -1,0 +1,133 @@
+"""Builds the loop and its hands from flags and environment, and runs it: the process that may crash.
+
+Under a supervisor (``fastlb sse``, ``fastlb poll``) it runs as ``fastlb controller``, with its arguments in the
+environment, so that no credential shows in its argument list. With ``--command``, ``--dry`` or ``--once`` it is the
+only process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastlb import __version__, kernel
+from fastlb.apply import Applier
+from fastlb.certificates import usable_certificates
+from fastlb.decision import Decider
+from fastlb.errors import HAProxyError
+from fastlb.fetching import Fetcher
+from fastlb.files import sweep
+from fastlb.haproxy import find_haproxy
+from fastlb.inbox import Inbox, LinkEnded, Signalled
+from fastlb.journal import Journal
+from fastlb.loading import CommandHAProxy, SupervisedHAProxy, UnattendedHAProxy
+from fastlb.marathon import EventStream, MarathonClient
+from fastlb.marathon_settings import read_marathon
+from fastlb.reconcile import Hands, Reconciler
+from fastlb.render import Renderer
+from fastlb.resolver import Resolver
+from fastlb.settings import read_catalogue, read_limits, read_rules, read_settings
+from fastlb.store import Store
+from fastlb.supervisor_link import SupervisorLink
+from fastlb.trial import Trial
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Mapping
+
+    from fastlb.haproxy import HAProxy
+    from fastlb.loading import Loader
+    from fastlb.settings import Settings
+
+log = logging.getLogger(__name__)
+
+ARGUMENTS = "FASTLB_CONTROLLER_ARGUMENTS"
+JOURNAL = "FASTLB_JOURNAL"
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Run the loop until it is told to end; return the exit code. Raises UsageError before anything is touched."""
+    settings = read_settings(args)
+    haproxy = find_for(args, environ, settings)
+    catalogue = read_catalogue(args, environ, haproxy, settings.paths)
+    rules = usable_certificates(read_rules(args, environ), settings.paths)
+    log.info(
+        "fastlb %s, hot path: %s, HAProxy: %s", __version__, kernel.CHOSEN, haproxy.version_text if haproxy else "none"
+    )
+    for folder in {settings.paths.config.parent, settings.paths.run_dir}:
+        sweep(folder)
+    inbox: Inbox = Inbox()
+    loader = _loader(settings, environ, inbox)
+    applier = Applier(settings, rules, loader)
+    store = Store(0.0 if settings.once else settings.empty_grace_s, expects_apps=applier.serves_apps)
+    decider = Decider(store, Renderer(catalogue, rules, read_limits(args)), rules)
+    marathon = read_marathon(args, environ)
+    fetcher = Fetcher(MarathonClient(marathon), inbox)
+    journal = os.environ.get(JOURNAL)
+    hands = Hands(
+        fetcher=fetcher,
+        resolver=Resolver(settings.resolver_capacity),
+        trial=Trial(None if settings.skip_validation else haproxy, rules.haproxy_dir, settings.validation_timeout_s),
+        applier=applier,
+        journal=Journal(Path(journal) if journal else None),
+    )
+    stream = EventStream(marathon, inbox.put) if settings.follow_events and not settings.dry else None
+    with _signals(inbox):
+        if stream:
+            stream.start()
+        try:
+            return Reconciler(settings, decider, hands, inbox).run()
+        finally:
+            fetcher.stop()
+            if stream:
+                stream.stop()
+
+
+def find_for(args: argparse.Namespace, environ: Mapping[str, str], settings: Settings) -> HAProxy | None:
+    """Return the HAProxy to validate with and write for. Raises HAProxyError if there has to be one."""
+    try:
+        return find_haproxy(args.haproxy, environ)
+    except HAProxyError:
+        if settings.dry or (settings.command and settings.skip_validation):
+            return None
+        raise
+
+
+def _loader(settings: Settings, environ: Mapping[str, str], inbox: Inbox) -> Loader:
+    if settings.command:
+        return CommandHAProxy(settings)
+    link = SupervisorLink.from_environment(environ, lambda event: inbox.put(LinkEnded() if event is None else event))
+    return SupervisedHAProxy(link, settings) if link else UnattendedHAProxy(settings)
+
+
+@contextmanager
+def _signals(inbox: Inbox) -> Iterator[None]:
+    """Turn signals into messages; in one pass or poll mode without a daemon, too, none of them kills (quirk of old)."""
+
+    def queue(number: int, _frame: object) -> None:
+        inbox.put(Signalled(number))
+
+    watched = (*STOP_SIGNALS, signal.SIGHUP, signal.SIGUSR1)
+    before = {number: signal.signal(number, queue) for number in watched}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def pass_on(argv: list[str]) -> str:
+    """Return the value of `ARGUMENTS` that makes ``fastlb controller`` parse ``argv``."""
+    return json.dumps(argv)
+
+
+def passed_on(environ: Mapping[str, str]) -> list[str]:
+    """Return what `pass_on` was given."""
+    arguments: list[str] = json.loads(environ[ARGUMENTS])
+    return arguments

@@ -1,0 +1,56 @@
+"""What the loop is told, by whom: the one thing that its threads share.
+
+Signal handlers, the event stream, the fetching thread and the supervisor's link put messages in; the loop takes them
+out. Messages are frozen values; none of them asks for an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+from fastlb.events import EventArrived, StreamLost, StreamOpened
+from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A full answer of Marathon: the elements of its ``apps``; what it cost in ``seconds`` and ``received_bytes``."""
+
+    documents: list[dict[str, Any]]
+    seconds: float
+    received_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFailed:
+    """No endpoint gave a usable answer; ``reason`` names each."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled:
+    """The process got signal ``number``."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEnded:
+    """The supervisor is gone."""
+
+
+Message = (
+    StreamOpened
+    | EventArrived
+    | StreamLost
+    | Fetched
+    | FetchFailed
+    | Signalled
+    | HAProxyStarted
+    | HAProxyExited
+    | LinkEnded
+)
+Inbox = SimpleQueue[Message]

@@ -1,0 +1,118 @@
+"""Apps whose newest form is refused, and the last form of each app that was good.
+
+An app that was good keeps its last good form, with its present tasks, while its new form is refused; one that never was
+is left out. When its definition changes it is tried again; if even the substitute was refused, any change of the app
+counts. Mutable, without clock or I/O: the loop tells it what was refused and what was applied.
+
+Deployment groups are one app to HAProxy and several to Marathon: what is refused under the group's id is kept under the
+ids of its members.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastlb.deployment import GROUP
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from fastlb.model import App
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The form that was refused and why; ``entirely`` if its substitute was refused as well, or there was none."""
+
+    form: App
+    reason: str
+    entirely: bool
+
+
+class _Good(NamedTuple):
+    """A form that was applied, and how many of its services had to be left out even so."""
+
+    form: App
+    mistakes: int
+
+
+class Quarantine:
+    """Decides which form of each app is tried."""
+
+    def __init__(self) -> None:
+        self._refused: dict[str, Refused] = {}
+        self._good: dict[str, _Good] = {}
+
+    @property
+    def refused(self) -> Mapping[str, Refused]:
+        """Return what is refused at present, by app id."""
+        return self._refused
+
+    def forms(self, apps: Iterable[App]) -> list[App]:
+        """Return the apps in the form to try: as they are, in their last good form, or not at all."""
+        return [form for app in apps if (form := self._form(app)) is not None]
+
+    def has_better(self, app: App, mistakes: int) -> bool:
+        """Whether an older form of ``app`` is at hand in which fewer than ``mistakes`` services were left out."""
+        good = self._good.get(app.id)
+        return (
+            good is not None
+            and good.mistakes < mistakes
+            and app.id not in self._refused
+            and not _same_definition(good.form, app)
+        )
+
+    def refuse(self, hap_id: str, reason: str, apps: Sequence[App]) -> list[str]:
+        """Refuse what HAProxy knows as ``hap_id``; return the ids of the apps of Marathon that this concerns.
+
+        Of a deployment group those members are refused that are new or have changed; if none has, all are.
+        """
+        members = [app for app in apps if hap_id in {app.id, id_in_haproxy(app)}]
+        suspects = [app for app in members if app.id not in self._good or self._good[app.id].form != app] or members
+        for app in suspects:
+            self.refuse_form(app, reason)
+        return [app.id for app in suspects]
+
+    def refuse_form(self, app: App, reason: str) -> None:
+        """Refuse ``app`` as it is now."""
+        good = self._good.get(app.id)
+        tried = app.id in self._refused
+        substitute = good is not None and not tried and not _same_definition(good.form, app)
+        self._refused[app.id] = Refused(app, reason, entirely=not substitute)
+
+    def release_all(self) -> None:
+        """Forget all refusals, so that every app is tried as it is."""
+        self._refused.clear()
+
+    def accepted(self, apps: Iterable[App], mistakes: Mapping[str, int]) -> None:
+        """Learn that ``apps`` were applied as they are, but for those refused; ``mistakes`` counts by app id."""
+        present = {app.id: app for app in apps}
+        self._refused = {app_id: refused for app_id, refused in self._refused.items() if app_id in present}
+        self._good = {
+            app_id: self._good[app_id] if app_id in self._refused else _Good(app, mistakes.get(app_id, 0))
+            for app_id, app in present.items()
+            if app_id not in self._refused or app_id in self._good
+        }
+
+    def _form(self, app: App) -> App | None:
+        refused = self._refused.get(app.id)
+        if refused is None:
+            return app
+        unchanged = app == refused.form if refused.entirely else _same_definition(app, refused.form)
+        if not unchanged:
+            del self._refused[app.id]
+            return app
+        return None if refused.entirely else replace(self._good[app.id].form, tasks=app.tasks)
+
+
+def id_in_haproxy(app: App) -> str:
+    """Return the id under which HAProxy knows ``app``: that of its deployment group if it is in one."""
+    group = app.labels.get(GROUP)
+    if not isinstance(group, str) or not group:
+        return app.id
+    return group if group.startswith("/") else f"/{group}"
+
+
+def _same_definition(one: App, other: App) -> bool:
+    return replace(one, tasks=()) == replace(other, tasks=())

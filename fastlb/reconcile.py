@@ -1,0 +1,329 @@
+"""The loop: wait, settle, fetch, decide, try, apply, remember, retry.
+
+    inbox --mark--> (quiet time) --fetch--> store --decide--> rendering --compare--> plan --try, apply--> applied
+
+One thread runs all of it. Events only mark that Marathon has to be asked again; what a fetch answers is the truth.
+`applied` moves when HAProxy has confirmed, and is unknown after any doubt; a failure is tried again with growing
+pauses, whether or not anything changes meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from dataclasses import dataclass
+from queue import Empty
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from fastlb.acceptance import find_acceptable
+from fastlb.diff import Plan, compare
+from fastlb.errors import ExitCode, PublishError
+from fastlb.events import EventArrived, StreamLost, StreamOpened
+from fastlb.inbox import Fetched, FetchFailed, LinkEnded, Signalled
+from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastlb.acceptance import Acceptance
+    from fastlb.apply import Applier
+    from fastlb.decision import Decider
+    from fastlb.fetching import Fetcher
+    from fastlb.inbox import Inbox, Message
+    from fastlb.journal import Journal
+    from fastlb.model import Note
+    from fastlb.render import Rendering
+    from fastlb.resolver import Resolver
+    from fastlb.settings import Settings
+    from fastlb.trial import Trial
+
+log = logging.getLogger(__name__)
+
+FIRST_READ_WITHIN_S = 5.0
+"""Marathon is read after so long even if the event stream cannot be opened."""
+
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 60.0
+MOST_BUSY_PORT_ROUNDS = 3
+
+
+@dataclass(slots=True)
+class Hands:
+    """The hands that the loop uses."""
+
+    fetcher: Fetcher
+    resolver: Resolver
+    trial: Trial
+    applier: Applier
+    journal: Journal
+
+
+class Reconciler:
+    """Brings HAProxy to what Marathon says, until it is told to stop."""
+
+    def __init__(self, settings: Settings, decider: Decider, hands: Hands, inbox: Inbox) -> None:
+        self._settings = settings
+        self._decider = decider
+        self._hands = hands
+        self._inbox = inbox
+        self._applied: Rendering | None = None
+        self._considered: Rendering | None = None
+        self._notes: frozenset[Note] = frozenset()
+        self._refused: dict[str, str] = {}
+        self._exit: ExitCode | None = None
+        self._fetching = False
+        self._fetch_due_s: float | None = None
+        self._retry_due_s: float | None = None
+        self._retry_pause_s = FIRST_RETRY_S
+        self._resync_due_s = monotonic() + (FIRST_READ_WITHIN_S if settings.follow_events else 0.0)
+        self._marked_at_s: float | None = None
+        self._marked_before_fetch_s: float | None = None
+        self._fetch_failure = ""
+
+    def run(self) -> ExitCode:
+        """Run until a signal, or until the one pass is done; return how the process shall end."""
+        while self._exit is None:
+            for message in self._take():
+                self._handle(message)
+            self._run_timers()
+        return self._exit
+
+    def _take(self) -> list[Message]:
+        """Wait for a message or the next timer, and return all that has arrived."""
+        timers = (self._fetch_due_s, self._retry_due_s, self._resync_due_s)
+        due_s = min(time_s for time_s in timers if time_s is not None)
+        messages: list[Message] = []
+        try:
+            messages.append(self._inbox.get(timeout=max(0.0, due_s - monotonic())))
+            while True:
+                messages.append(self._inbox.get_nowait())
+        except Empty:
+            return messages
+
+    def _run_timers(self) -> None:
+        now_s = monotonic()
+        if now_s >= self._resync_due_s:
+            self._resync()
+        if self._fetch_due_s is not None and now_s >= self._fetch_due_s and not self._fetching:
+            self._fetch()
+        if self._retry_due_s is not None and now_s >= self._retry_due_s:
+            self._retry_due_s = None
+            self._reconcile()
+
+    def _handle(self, message: Message) -> None:
+        match message:
+            case EventArrived():
+                self._on_event(message)
+            case StreamOpened():
+                log.info("event stream of %s is open; everything is read again", message.url)
+                self._hands.journal.write("stream_opened", url=message.url)
+                self._resync()
+            case StreamLost():
+                log.warning("event stream lost: %s; next attempt in %.1f s", message.reason, message.retry_in_s)
+                self._hands.journal.write("stream_lost", reason=message.reason)
+            case Fetched():
+                self._on_fetched(message)
+            case FetchFailed():
+                self._on_fetch_failed(message)
+            case Signalled():
+                self._on_signal(message.number)
+            case HAProxyStarted():
+                self._hands.journal.write("haproxy_started", pid=message.pid)
+            case HAProxyExited():
+                log.error("HAProxy %s; it is started again on the files on disk", message.said)
+                self._hands.journal.write("haproxy_exited", pid=message.pid, said=message.said)
+            case LinkEnded():
+                log.error("the supervisor is gone; the controller ends, HAProxy goes on serving")
+                self._exit = ExitCode.FAILED
+
+    def _on_event(self, message: EventArrived) -> None:
+        mark = message.mark
+        if mark.marks_nothing or mark.barrier:
+            return
+        self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids)
+        if self._marked_at_s is None:
+            self._marked_at_s = message.at_monotonic_s
+        quiet_s = message.at_monotonic_s + self._settings.settle_s
+        self._fetch_due_s = min(quiet_s, self._marked_at_s + self._settings.settle_max_s)
+
+    def _on_signal(self, number: int) -> None:
+        if number == signal.SIGHUP:
+            log.info("SIGHUP: everything is read, rendered and tried again")
+            self._resync()
+        elif number == signal.SIGUSR1:
+            log.info("SIGUSR1: HAProxy loads the files on disk again")
+            outcome = self._hands.applier.reload()
+            self._hands.journal.write("reload", ok=outcome.ok, seconds=outcome.seconds, reasons=["SIGUSR1"])
+            if not outcome.ok:
+                log.error("HAProxy could not load the files on disk: %s", outcome.log)
+        else:
+            log.info("signal %d: the controller ends", number)
+            self._exit = ExitCode.OK
+
+    def _resync(self) -> None:
+        """Have everything read now; what was refused gets another chance, since files it needs may have come."""
+        pause_s = self._settings.resync_interval_s if self._settings.follow_events else self._settings.poll_interval_s
+        self._resync_due_s = monotonic() + max(pause_s, FIRST_RETRY_S)
+        self._decider.quarantine.release_all()
+        self._fetch_due_s = monotonic()
+
+    def _fetch(self) -> None:
+        self._fetching, self._fetch_due_s = True, None
+        self._marked_before_fetch_s, self._marked_at_s = self._marked_at_s, None
+        self._hands.fetcher.fetch()
+
+    def _on_fetch_failed(self, message: FetchFailed) -> None:
+        self._fetching = False
+        if self._fetch_failure != message.reason:
+            log.error("Marathon cannot be read: %s; what HAProxy serves stays as it is", message.reason)
+        self._fetch_failure = message.reason
+        self._hands.journal.write("fetch_failed", reason=message.reason)
+        if self._settings.once:
+            self._exit = ExitCode.FAILED
+        self._marked_at_s = self._marked_at_s or self._marked_before_fetch_s
+        self._fetch_due_s = monotonic() + self._next_pause_s()
+
+    def _on_fetched(self, message: Fetched) -> None:
+        self._fetching = False
+        if self._fetch_failure:
+            log.info("Marathon can be read again")
+            self._fetch_failure, self._retry_pause_s = "", FIRST_RETRY_S
+        taken = self._decider.store.take(message.documents, monotonic())
+        self._hands.journal.write(
+            "fetched",
+            apps=len(message.documents),
+            changed=sorted(taken.changed)[:20],
+            seconds=message.seconds,
+            received_bytes=message.received_bytes,
+        )
+        if taken.held_back_s is not None:
+            log.error(
+                "Marathon answers that there are no apps at all; not believed for %.0f s more, HAProxy keeps its "
+                "routes (--empty-grace)",
+                taken.held_back_s,
+            )
+            self._fetch_due_s = monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S)
+            return
+        self._reconcile(taken.notes)
+
+    def _reconcile(self, notes: Iterable[Note] = ()) -> None:
+        """Bring HAProxy to what the store says; retried later if anything stands in the way."""
+        names = self._decider.names_to_resolve()
+        self._decider.addresses = self._hands.resolver.addresses(names) if names else {}
+        rendering = self._decider.decide()
+        if self._settings.dry:
+            sys.stdout.write(f"{rendering.config}\n")
+            self._exit = ExitCode.OK
+            return
+        try:
+            done = self._bring_about(rendering)
+        except PublishError as error:
+            log.error("%s; tried again in %.0f s", error, self._retry_pause_s)
+            done = False
+        self._say([*notes, *self._considered.notes] if self._considered else notes)
+        if self._settings.once:
+            self._exit = ExitCode.OK
+        if done:
+            self._retry_pause_s, self._retry_due_s = FIRST_RETRY_S, None
+        else:
+            self._retry_due_s = monotonic() + self._next_pause_s()
+
+    def _bring_about(self, rendering: Rendering) -> bool:
+        """Compare, try and apply; return whether HAProxy now runs what it should."""
+        self._considered = rendering
+        if compare(self._applied, rendering).is_nothing:
+            return self._agree(rendering)
+        acceptance = self._accept(rendering)
+        self._considered = acceptance.rendering or rendering
+        if acceptance.rendering is None:
+            log.error(
+                "HAProxy refuses the configuration and no app is to blame: %s; the files on disk and what HAProxy "
+                "serves stay as they are",
+                acceptance.refusal,
+            )
+            self._hands.applier.keep_refused(rendering)
+            return False
+        plan = compare(self._applied, acceptance.rendering)
+        if plan.is_nothing:
+            return self._agree(acceptance.rendering)
+        return self._apply(acceptance.rendering, plan, acceptance.trials)
+
+    def _agree(self, rendering: Rendering) -> bool:
+        self._decider.accepted(rendering)
+        self._hands.journal.write("agreed", services=len(rendering.services))
+        return True
+
+    def _accept(self, rendering: Rendering) -> Acceptance:
+        """Find what HAProxy accepts and can listen for."""
+        find = self._settings.find_culprits
+        acceptance = find_acceptable(self._decider, self._hands.trial, rendering, find_culprits=find)
+        for _ in range(MOST_BUSY_PORT_ROUNDS):
+            if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
+                break
+            rendering = self._decider.decide()
+            acceptance = find_acceptable(self._decider, self._hands.trial, rendering, find_culprits=find)
+        return acceptance
+
+    def _refuse_busy_ports(self, rendering: Rendering) -> bool:
+        """Refuse the services whose new port somebody else holds; return whether there were any."""
+        refused = False
+        for bind in self._hands.applier.busy_binds(rendering):
+            reason = f"{bind.host}:{bind.port} cannot be listened on: {bind.reason}"
+            owners = [s for s in rendering.services if (s.options.bind_address, s.port) == (bind.host, bind.port)]
+            if not owners:
+                log.error("%s, and HAProxy needs it itself", reason)
+            for service in owners:
+                self._decider.quarantine.refuse(service.app_id, reason, self._decider.store.apps)
+                refused = True
+        return refused
+
+    def _apply(self, rendering: Rendering, plan: Plan, trials: int) -> bool:
+        started_s = monotonic()
+        outcome = self._hands.applier.apply(rendering)
+        now_s = monotonic()
+        latency_s = None if self._marked_before_fetch_s is None else now_s - self._marked_before_fetch_s
+        self._hands.journal.write(
+            "reload",
+            ok=outcome.ok,
+            seconds=now_s - started_s,
+            event_to_applied_s=latency_s,
+            reasons=plan.reasons[:20],
+            services=len(rendering.services),
+            servers=sum(len(service.servers) for service in rendering.services),
+            trials=trials,
+        )
+        if not outcome.ok:
+            self._applied = None
+            log.error("HAProxy could not load the new files (%s): %s; tried again", plan, outcome.log)
+            return False
+        self._applied = rendering
+        self._decider.accepted(rendering)
+        since = "" if latency_s is None else f", {latency_s:.3f} s after the event"
+        log.info("applied in %.3f s%s: %s", now_s - started_s, since, plan)
+        return True
+
+    def _say(self, notes: Iterable[Note]) -> None:
+        """Log each note and each refusal once, when it is new, and say when an app is fine again."""
+        now = frozenset(notes)
+        for note in sorted(now - self._notes, key=str):
+            log.log(logging.ERROR if note.mistake else logging.WARNING, "%s", note)
+        refused = {app_id: each.reason for app_id, each in self._decider.quarantine.refused.items()}
+        before = {note.app_id for note in self._notes if note.mistake} | self._refused.keys()
+        wrong = {note.app_id for note in now if note.mistake} | refused.keys()
+        for app_id in sorted(before - wrong):
+            log.info("app %s: nothing of it is left out any more", app_id)
+        for app_id, reason in sorted(refused.items() - self._refused.items()):
+            entirely = self._decider.quarantine.refused[app_id].entirely
+            instead = "it is left out" if entirely else "its last good form stays"
+            log.error("app %s: %s; %s until it changes", app_id, reason, instead)
+            self._hands.journal.write("refused", app=app_id, reason=reason)
+        for app_id in sorted(self._refused.keys() - refused.keys()):
+            self._hands.journal.write("released", app=app_id)
+        self._notes, self._refused = now, refused
+
+    def _next_pause_s(self) -> float:
+        pause_s = self._retry_pause_s
+        self._retry_pause_s = min(2 * pause_s, LONGEST_RETRY_S)
+        return pause_s

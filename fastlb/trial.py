@@ -1,0 +1,49 @@
+"""Tries a rendering on HAProxy before it replaces anything (COMPAT.md 7.2, 7.3).
+
+The candidate and its maps are written to a private folder that is gone afterwards; in the text that is tried, the paths
+of the maps are those of the candidates, so that a new vhost is checked with the map that routes it (quirk 25).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastlb.errors import PublishError
+from fastlb.settings import APP_MAP, DOMAIN_MAP
+from fastlb.validation import Verdict, validate
+
+if TYPE_CHECKING:
+    from fastlb.haproxy import HAProxy
+    from fastlb.render import Rendering
+
+
+class Trial:
+    """Validates renderings. ``haproxy_dir`` is the maps' folder as the text names it; None: accept everything."""
+
+    def __init__(self, haproxy: HAProxy | None, haproxy_dir: str, timeout_s: float) -> None:
+        self._haproxy = haproxy
+        self._haproxy_dir = haproxy_dir
+        self._timeout_s = timeout_s
+        self.count = 0
+
+    def run(self, rendering: Rendering) -> Verdict:
+        """Return HAProxy's verdict on ``rendering``. Raises PublishError if the candidate cannot be written."""
+        if self._haproxy is None:
+            return Verdict(ok=True, complaints=(), output="", seconds=0.0)
+        self.count += 1
+        try:
+            with tempfile.TemporaryDirectory(prefix="fastlb-trial-") as folder:
+                return self._validate(self._haproxy, rendering, Path(folder))
+        except OSError as error:
+            raise PublishError(f"a candidate configuration cannot be written: {error}; the old one stays") from error
+
+    def _validate(self, haproxy: HAProxy, rendering: Rendering, folder: Path) -> Verdict:
+        config = rendering.config
+        for name, text in ((DOMAIN_MAP, rendering.domain_map), (APP_MAP, rendering.app_map)):
+            (folder / name).write_text(text, encoding="utf-8", newline="")
+            config = config.replace(f"{self._haproxy_dir}/{name}", str(folder / name))
+        candidate = folder / "haproxy.cfg"
+        candidate.write_text(config, encoding="utf-8", newline="")
+        return validate(haproxy, candidate, timeout_s=self._timeout_s)
