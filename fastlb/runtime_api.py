@@ -40,9 +40,7 @@ class RuntimeApi:
         the time is up, the connection broke, or it ended without a byte.
         """
         if _MORE_THAN_ONE.search(command):
-            raise RuntimeApiError(
-                f"{command!r} is not exactly one command; it was not sent to {self.socket_path}"
-            )
+            raise RuntimeApiError(f"{command!r} is not exactly one command; it was not sent to {self.socket_path}")
         try:
             reply = self._exchange(command.encode() + b"\n")
         except OSError as reason:

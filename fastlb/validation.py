@@ -83,13 +83,9 @@ def validate(haproxy: HAProxy, config_path: Path, *, timeout_s: float) -> Verdic
             check=False,
         )
     except OSError as reason:
-        raise HAProxyError(
-            f"{haproxy.path} could not be started to check {config_path}: {reason.strerror}"
-        ) from reason
+        raise HAProxyError(f"{haproxy.path} could not be started to check {config_path}: {reason.strerror}") from reason
     except subprocess.TimeoutExpired as reason:
-        raise HAProxyError(
-            f"{haproxy.path} -c did not finish {config_path} within {timeout_s:g} s; killed"
-        ) from reason
+        raise HAProxyError(f"{haproxy.path} -c did not finish {config_path} within {timeout_s:g} s; killed") from reason
     # Some versions quote freed memory in a message, so the output may hold any bytes.
     output = (done.stdout + done.stderr).decode(errors="backslashreplace")
     if done.returncode < 0:

@@ -227,9 +227,7 @@ def test_a_privileged_port_fails_the_probe_with_a_hint():
     assert reasons == ["Permission denied; ports below 1024 need a privilege"]
 
 
-@pytest.mark.parametrize(
-    "command", ["show info;show stat", "a\nb", "a\r", "", "  ", "a\0", "\\\\;b", "show info;"]
-)
+@pytest.mark.parametrize("command", ["show info;show stat", "a\nb", "a\r", "", "  ", "a\0", "\\\\;b", "show info;"])
 def test_what_is_not_exactly_one_command_is_not_sent(tmp_path, command):
     with pytest.raises(RuntimeApiError, match="is not exactly one command"):
         RuntimeApi(tmp_path / "none", 1).ask(command)

@@ -12,20 +12,19 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
 import pytest
 
-from fastlb.children import Child, Ending, Leftover, describe, find_leftovers
+from fastlb.children import describe
 from fastlb.errors import RuntimeApiError
 from fastlb.haproxy import find_haproxy
 from fastlb.master import Master
-from fastlb.supervisor_link import SupervisorLink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -377,74 +376,3 @@ def test_a_second_supervisor_in_the_same_folder_is_refused(stage):
     assert stage.start().wait(30) == 1
     assert "another fastlb runs in" in stage.log()
     assert stage.answer() == "first"
-
-
-def test_without_a_supervisor_there_is_no_link(caplog):
-    assert SupervisorLink.from_environment({}, lambda _event: None) is None
-    assert SupervisorLink.from_environment({"FASTLB_SUPERVISOR_FD": "none"}, lambda _event: None) is None
-    assert "is no link to a supervisor" in caplog.text
-
-
-def test_a_supervisor_that_does_not_answer_or_is_gone_fails_the_question():
-    events: list[object] = []
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    link = SupervisorLink(theirs, events.append)
-    with ours:
-        assert "did not say in time" in link.start_haproxy(0.05).log
-    until(lambda: events == [None])
-    assert not link.start_haproxy(5).ok
-    link.close()
-
-
-def test_an_answer_that_comes_too_late_is_not_taken_for_the_next_one():
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    link = SupervisorLink(theirs, lambda _event: None)
-    with ours:
-        assert not link.start_haproxy(0.05).ok
-        for number, ok in ((1, False), (2, True)):
-            answer = {"id": number, "ok": ok, "pid": 7, "log": "", "was_running": False}
-            ours.send(json.dumps(answer).encode())
-        assert link.start_haproxy(5).ok
-        link.close()
-
-
-def test_a_program_that_dies_at_once_starts_again_after_longer_and_longer_pauses():
-    child, pauses = Child("x"), []
-    for _life in range(9):
-        assert child.start(["true"])
-        assert child.process is not None
-        os.waitpid(child.process.pid, 0)
-        child.ended(0, again=True)
-        assert child.due is not None
-        pauses.append(round(child.due - time.monotonic(), 1))
-    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
-
-
-def test_a_program_that_is_missing_is_logged_and_due_again(caplog):
-    child = Child("x")
-    assert not child.start(["/no/such/program"])
-    assert (child.process, child.due is not None) == (None, True)
-    assert "x could not be started: /no/such/program: No such file or directory" in caplog.text
-
-
-def test_an_ending_waits_before_each_signal_unless_it_is_hurried():
-    sent: list[int] = []
-    ending = Ending(sent.append, (0, 1), (600, 2), (600, 3))
-    ending.step()
-    ending.step()
-    assert sent == [1]
-    ending.step(hurry=True)
-    ending.step()
-    assert sent == [1, 2]
-    for _more in range(3):
-        ending.step(hurry=True)
-    assert sent == [1, 2, 3]
-
-
-def test_a_leftover_is_only_who_has_the_right_start_time_and_the_mark():
-    mark = Path(sys.argv[0]).name
-    mine = json.loads(describe([os.getpid()]))[0]
-    assert find_leftovers(json.dumps([mine]), "--no-such-argument") == []
-    assert find_leftovers(json.dumps([[mine[0], mine[1] + 1]]), mark) == []
-    assert Leftover(*mine).is_alive()
-    assert not Leftover(mine[0], mine[1] + 1).is_alive()

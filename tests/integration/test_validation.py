@@ -136,9 +136,7 @@ def test_errors_of_the_second_phase_show_once_those_of_the_first_are_gone(haprox
     first_phase = validate(haproxy, config, timeout_s=20).complaints
     assert [complaint.line for complaint in first_phase] == [LINES + 5]
     config.write_text(GOOD + second)
-    assert [complaint.names for complaint in validate(haproxy, config, timeout_s=20).complaints] == [
-        ("bad", "nosuch")
-    ]
+    assert [complaint.names for complaint in validate(haproxy, config, timeout_s=20).complaints] == [("bad", "nosuch")]
 
 
 def test_every_guilty_line_of_many_is_found(haproxy, config):
@@ -151,9 +149,7 @@ def test_the_same_mistake_reads_the_same_in_another_file_and_process(haproxy, tm
     texts = []
     for name in ("one.cfg", "two.cfg"):
         (tmp_path / name).write_text(GOOD + CASES["duplicate server id"].text)
-        texts.append(
-            [complaint.text for complaint in validate(haproxy, tmp_path / name, timeout_s=20).complaints]
-        )
+        texts.append([complaint.text for complaint in validate(haproxy, tmp_path / name, timeout_s=20).complaints])
     assert texts[0] == texts[1]
     assert texts[0] == [f"'server bad/b' : 'id' : custom id 5 already used at line {LINES + 2} ('server a')."]
 
@@ -189,6 +185,4 @@ def test_continuation_lines_belong_to_the_message_before_them():
 
 def test_unprintable_bytes_and_the_dates_of_old_versions_are_not_in_the_text():
     output = "[ALERT] 211/093105 (7) : parsing [/x.cfg:3] : keyword '\x00\x1b[31m' in\tproxy 'bad'.\n"
-    assert read_complaints(output, "/x.cfg") == [
-        Complaint(3, ("bad",), "keyword ' [31m' in proxy 'bad'.", fatal=True)
-    ]
+    assert read_complaints(output, "/x.cfg") == [Complaint(3, ("bad",), "keyword ' [31m' in proxy 'bad'.", fatal=True)]

@@ -65,9 +65,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path, monkeypa
     path = tmp_path / "cfg"
     publish(path, "old\n")
     monkeypatch.setattr(files.os, "fsync", full_disk)
-    with pytest.raises(
-        PublishError, match=r"cfg could not be written: No space left on device; .*still stands"
-    ):
+    with pytest.raises(PublishError, match=r"cfg could not be written: No space left on device; .*still stands"):
         publish(path, "new\n")
     assert (names(tmp_path), path.read_text()) == (["cfg"], "old\n")
 

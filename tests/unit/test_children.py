@@ -1,0 +1,53 @@
+"""One supervised process: its pauses, its ending, and how it is known again."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from fastlb.children import Child, Ending, Leftover, describe, find_leftovers
+
+
+def test_a_program_that_dies_at_once_starts_again_after_longer_and_longer_pauses():
+    child, pauses = Child("x"), []
+    for _life in range(9):
+        assert child.start(["true"])
+        assert child.process is not None
+        os.waitpid(child.process.pid, 0)
+        child.ended(0, again=True)
+        assert child.due is not None
+        pauses.append(round(child.due - time.monotonic(), 1))
+    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+
+
+def test_a_program_that_is_missing_is_logged_and_due_again(caplog):
+    child = Child("x")
+    assert not child.start(["/no/such/program"])
+    assert (child.process, child.due is not None) == (None, True)
+    assert "x could not be started: /no/such/program: No such file or directory" in caplog.text
+
+
+def test_an_ending_waits_before_each_signal_unless_it_is_hurried():
+    sent: list[int] = []
+    ending = Ending(sent.append, (0, 1), (600, 2), (600, 3))
+    ending.step()
+    ending.step()
+    assert sent == [1]
+    ending.step(hurry=True)
+    ending.step()
+    assert sent == [1, 2]
+    for _more in range(3):
+        ending.step(hurry=True)
+    assert sent == [1, 2, 3]
+
+
+def test_a_leftover_is_only_who_has_the_right_start_time_and_the_mark():
+    mark = Path(sys.argv[0]).name
+    mine = json.loads(describe([os.getpid()]))[0]
+    assert find_leftovers(json.dumps([mine]), "--no-such-argument") == []
+    assert find_leftovers(json.dumps([[mine[0], mine[1] + 1]]), mark) == []
+    assert Leftover(*mine).is_alive()
+    assert not Leftover(mine[0], mine[1] + 1).is_alive()
