@@ -1,8 +1,11 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=False
+# cython: language_level=3, embedsignature=False
 """The hot path, compiled: what is done once per service and once per server.
 
 Same functions, results and errors as the readable twin ``_native.py``, which documents them; a property test feeds
 both the same input. Builtin types only, no imports of fastlb, no I/O.
+
+Arguments carry no C types and indexes stay checked: a wrong argument has to raise what it raises in the twin, and
+never to read memory that is not there. What makes this fast is the loops.
 """
 
 from hashlib import sha1 as _sha1
@@ -13,34 +16,29 @@ cdef enum:
     COOKIE_DIGITS = 10
 
 
-cpdef str clean(str text):
-    cdef Py_ssize_t i, length = len(text)
+cpdef str clean(text):
     cdef Py_UCS4 c
-    cdef list out
-    for i in range(length):
-        if not _is_clean(text[i]):
-            break
-    else:
-        return text
-    out = []
-    for i in range(length):
-        c = text[i]
-        out.append(c if _is_clean(c) else u"_")
-    return "".join(out)
+    cdef str checked = <str?>text
+    if checked is None:
+        raise TypeError("clean needs a text")
+    for c in checked:
+        if not _is_clean(c):
+            return "".join([c if _is_clean(c) else u"_" for c in checked])
+    return checked
 
 
 cdef inline bint _is_clean(Py_UCS4 c) noexcept:
     return (c'a' <= c <= c'z') or (c'0' <= c <= c'9') or (c'A' <= c <= c'Z') or c == c'-'
 
 
-cpdef str fill(tuple program, values):
+cpdef str fill(program, values):
     cdef list out = []
     for part in program:
-        out.append(part if isinstance(part, str) else _value(<tuple?>part, values))
+        out.append(part if isinstance(part, str) else _value(part, values))
     return "".join(out)
 
 
-cdef str _value(tuple part, values):
+cdef str _value(part, values):
     value = values[part[0]]
     if len(part) == 1:
         return value if isinstance(value, str) else format(value, "")
@@ -56,17 +54,17 @@ cdef str _value(tuple part, values):
     return format(value, spec)
 
 
-cpdef str server_name(str host, str address, port):
+cpdef str server_name(host, address, port):
     if host == address:
         return clean(f"{address}_{port}")
     return clean(f"{host}_{address}_{port}")
 
 
-cpdef str cookie(str name):
+cpdef str cookie(name):
     return (<str>_sha1(name.encode(), usedforsecurity=False).hexdigest())[:COOKIE_DIGITS]
 
 
-cpdef int server_id(str name, set taken) except -1:
+cpdef int server_id(name, taken) except -1:
     cdef int number
     while True:
         digest = _sha256(name.encode())
@@ -91,7 +89,6 @@ def server_values(servers, bint sticky, health):
     cdef set taken = set()
     cdef list every = []
     cdef Py_ssize_t position = 0
-    cdef bint one = len(health) == 1
     cdef str name
     for host, address, port, draining in servers:
         name = server_name(host, address, port)
@@ -102,14 +99,14 @@ def server_values(servers, bint sticky, health):
             "serverName": name,
             "serverId": server_id(name, taken),
             "cookieOptions": f" check cookie {cookie(name)}" if sticky else "",
-            "healthCheckOptions": health[0] if one else health[position],
+            "healthCheckOptions": health[0] if len(health) == 1 else health[position],
             "otherOptions": " disabled" if draining else "",
         })
         position += 1
     return every
 
 
-def server_lines(tuple program, servers, bint sticky, health):
+def server_lines(program, servers, bint sticky, health):
     return "".join([fill(program, values) for values in server_values(servers, sticky, health)])
 
 
