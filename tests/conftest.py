@@ -1,4 +1,4 @@
-"""What every test may use: which hot path and which HAProxy a run is about, and a fixture that runs both hot paths."""
+"""What every test may use: which hot path and which HAProxy a run is about, and the twins of the hot path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pytest_report_header() -> list[str]:
     return [f"hot path: {kernel.CHOSEN}", f"HAProxy: {found}"]
 
 
-def twin(name: str) -> ModuleType:
+def _twin(name: str) -> ModuleType:
     """Import one of the twins; skips where the compiled one was not built, unless the build was demanded."""
     try:
         return importlib.import_module(f"fastlb.{name}")
@@ -40,7 +40,13 @@ def twin(name: str) -> ModuleType:
 @pytest.fixture(params=["_native", "_speedups"])
 def kernel_twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """Run the test once with each twin of the hot path in the kernel's place."""
-    module = twin(request.param)
+    module = _twin(request.param)
     for name in HOT_PATH:
         monkeypatch.setattr(kernel, name, getattr(module, name))
     return module
+
+
+@pytest.fixture(scope="session")
+def compiled() -> ModuleType:
+    """Return the compiled twin."""
+    return _twin("_speedups")
