@@ -27,19 +27,35 @@ TARGET_INSTANCES = "HAPROXY_DEPLOYMENT_TARGET_INSTANCES"
 def merge_groups(apps: Iterable[App]) -> tuple[list[App], list[Note]]:
     """Return the processed apps, ungrouped ones first and groups in the order first seen, and what was left out."""
     processed: list[App] = []
-    kept: dict[str, App] = {}
+    groups: dict[str, list[App]] = {}
     notes: list[Note] = []
     for app in apps:
         if app.labels.get(GROUP) is None:
             processed.append(app)
             continue
         try:
-            group = _group_id(app)
-            _started_at(app)
-            kept[group] = _merge(kept[group], app) if group in kept else replace(app, id=group)
+            groups.setdefault(_group_id(app), []).append(app)
         except AppError as error:
             notes.append(Note(app.id, str(error), mistake=True))
-    return processed + list(kept.values()), notes
+    for group, members in groups.items():
+        merged, said = _merge_members(group, members)
+        processed += merged
+        notes += said
+    return processed, notes
+
+
+def _merge_members(group: str, members: list[App]) -> tuple[list[App], list[Note]]:
+    """Merge the apps of one group, at best to one. The date of an app that is alone in its group is not looked at."""
+    merged: list[App] = []
+    notes: list[Note] = []
+    for app in members:
+        try:
+            if len(members) > 1:
+                _started_at(app)
+            merged = [_merge(merged[0], app)] if merged else [replace(app, id=group)]
+        except AppError as error:
+            notes.append(Note(app.id, str(error), mistake=True))
+    return merged, notes
 
 
 def _group_id(app: App) -> str:
