@@ -39,11 +39,6 @@ class MarathonClient:
         self._login = config.login
         self._urls = list(config.urls)
         self._http = Http(config.tls, connect_timeout_s=config.connect_timeout_s, read_timeout_s=config.read_timeout_s)
-        if not config.verify_tls and any(url.lower().startswith("https:") for url in self._urls):
-            log.warning(
-                "TLS certificates of Marathon are NOT verified: whoever sits between fastlb and Marathon "
-                "can read the credentials and send all traffic where they like"
-            )
 
     @property
     def requests(self) -> int:

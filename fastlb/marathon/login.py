@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import jwt
 import orjson
 
-from fastlb.errors import LoginError, MarathonUnreachable, UsageError
+from fastlb.errors import CredentialsError, LoginError, MarathonUnreachable, UsageError
 from fastlb.marathon.http import Answer, Http
 from fastlb.marathon.transfer import Request, Tls
 
@@ -150,12 +150,12 @@ def login_from_user_pass(text: str) -> BasicLogin:
     """Read `user:pass`, which has exactly one colon (COMPAT.md 2.1).
 
     Raises:
-        UsageError: it has none, or more.
+        CredentialsError: it has none, or more.
 
     """
     parts = text.split(":")
     if len(parts) != 2:
-        raise UsageError("Please provide marathon credentials in user:pass format")
+        raise CredentialsError("Please provide marathon credentials in user:pass format")
     return BasicLogin(*parts)
 
 
@@ -163,7 +163,8 @@ def login_from_credential_file(path: Path) -> Login:
     """Read the first line of a file as `user:pass`; when it is empty there is no login (COMPAT.md 2.1).
 
     Raises:
-        UsageError: the file cannot be read, or its first line is something else.
+        UsageError: the file cannot be read.
+        CredentialsError: its first line is something else.
 
     """
     try:

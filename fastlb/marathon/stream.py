@@ -15,7 +15,6 @@ import random
 import threading
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -71,13 +70,30 @@ class Backoff:
         return wait_s
 
 
-@dataclass(slots=True)
 class Tally:
     """What has arrived since the start: connections opened, events, and those of them that made no sense."""
 
-    connections: int = 0
-    events: int = 0
-    garbage: int = 0
+    def __init__(self) -> None:
+        self.connections = 0
+        self.events = 0
+        self.garbage = 0
+        self._quiet_until_s = 0.0
+
+    def add_garbage(self, url: str, what: str) -> None:
+        """Count an event that made no sense, and say so once in a while."""
+        self.garbage += 1
+        now_s = time.monotonic()
+        if now_s < self._quiet_until_s:
+            return
+        self._quiet_until_s = now_s + GARBAGE_QUIET_S
+        log.warning(
+            "the event stream of %s brought %s; it is ignored, the stream goes on (%d such events so far, "
+            "no further message about them for %g s)",
+            url,
+            what,
+            self.garbage,
+            GARBAGE_QUIET_S,
+        )
 
 
 class EventStream(threading.Thread):
@@ -92,7 +108,6 @@ class EventStream(threading.Thread):
         self._config = config
         self._deliver = deliver
         self._stopping = threading.Event()
-        self._garbage = _GarbageReport(self.tally)
 
     def stop(self) -> None:
         """End the thread, connected or not; returns when it has ended, well within a second."""
@@ -118,7 +133,6 @@ class EventStream(threading.Thread):
                 if self._stopping.is_set():
                     return
                 retry_in_s = backoff.next_s(time.monotonic() - began_s)
-                log.warning("event stream of %s lost: %s; next attempt in %.1f s", url, reason, retry_in_s)
                 self._deliver(StreamLost(f"{url}: {reason}", retry_in_s))
                 if self._stopping.wait(retry_in_s):
                     return
@@ -130,7 +144,7 @@ class EventStream(threading.Thread):
             request = Request(url + PATH, HEADERS, login.headers(http))
         except LoginError as error:
             return str(error)
-        connection = _Connection(self._config, url, self._deliver, self._garbage, self._stopping.is_set)
+        connection = _Connection(self._config, url, self._deliver, self.tally, self._stopping.is_set)
         reason = connection.follow(request)
         if connection.status == HTTPStatus.UNAUTHORIZED:
             login.renew()
@@ -145,13 +159,13 @@ class _Connection:
         config: MarathonConfig,
         url: str,
         deliver: Callable[[StreamMessage], None],
-        garbage: _GarbageReport,
+        tally: Tally,
         stopping: Callable[[], bool],
     ) -> None:
         self._config = config
         self._url = url
         self._deliver = deliver
-        self._garbage = garbage
+        self._tally = tally
         self._stopping = stopping
         self._head = Head()
         self._decoder = EventDecoder()
@@ -176,12 +190,14 @@ class _Connection:
 
     def _take_header(self, line: bytes) -> None:
         self._last_byte_s = time.monotonic()
-        if self._head.take(line) and not self._is_redirect():
+        if self._head.take(line) and not self._is_interim():
             self._refused = self._why_refused()
             self._confirm_by_s = self._last_byte_s + BARRIER_LIMIT_S
+            self._tally.connections += not self._refused
 
-    def _is_redirect(self) -> bool:
-        return HTTPStatus.MULTIPLE_CHOICES <= self.status < HTTPStatus.BAD_REQUEST
+    def _is_interim(self) -> bool:
+        """Whether another head follows: after `100 Continue` and its like, and after a redirect."""
+        return self.status // 100 in {1, 3}
 
     def _why_refused(self) -> str:
         """Why these headers begin no event stream; empty when they do."""
@@ -201,16 +217,16 @@ class _Connection:
         for event in self._decoder.feed(data):
             self._take_event(event)
         if self._decoder.oversized > dropped:
-            self._garbage.take(self._url, "an event that is too big")
+            self._tally.add_garbage(self._url, "an event that is too big")
 
     def _take_event(self, event: RawEvent) -> None:
-        self._garbage.tally.events += 1
+        self._tally.events += 1
         try:
             mark = mark_of(orjson.loads(event.data), event.name)
         except orjson.JSONDecodeError:
-            self._garbage.take(self._url, f"an event of {len(event.data)} bytes that is no JSON")
+            self._tally.add_garbage(self._url, f"an event of {len(event.data)} bytes that is no JSON")
         except MarathonAnswerError as error:
-            self._garbage.take(self._url, str(error))
+            self._tally.add_garbage(self._url, str(error))
         else:
             self._take_mark(mark)
 
@@ -225,7 +241,6 @@ class _Connection:
 
     def _announce(self, *, confirmed: bool) -> None:
         self._confirm_by_s = float("inf")
-        log.info("event stream of %s open%s", self._url, "" if confirmed else ", not confirmed by Marathon")
         self._deliver(StreamOpened(self._url, confirmed))
 
     def _tick(self) -> str:
@@ -237,28 +252,6 @@ class _Connection:
         if silent_s > self._config.heartbeat_timeout_s:
             return f"not even a heartbeat for {silent_s:.1f} s"
         if now_s > self._confirm_by_s and not self._refused:
+            log.warning("%s did not confirm the subscription within %g s; going on", self._url, BARRIER_LIMIT_S)
             self._announce(confirmed=False)
         return self._refused
-
-
-class _GarbageReport:
-    """Counts the events that make no sense, and says so once in a while."""
-
-    def __init__(self, tally: Tally) -> None:
-        self.tally = tally
-        self._quiet_until_s = 0.0
-
-    def take(self, url: str, what: str) -> None:
-        self.tally.garbage += 1
-        now_s = time.monotonic()
-        if now_s < self._quiet_until_s:
-            return
-        self._quiet_until_s = now_s + GARBAGE_QUIET_S
-        log.warning(
-            "the event stream of %s brought %s; it is ignored, the stream goes on (%d such events so far, "
-            "no further message about them for %g s)",
-            url,
-            what,
-            self.tally.garbage,
-            GARBAGE_QUIET_S,
-        )

@@ -15,7 +15,7 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from fastlb.errors import LoginError, MarathonUnreachable, UsageError
+from fastlb.errors import CredentialsError, LoginError, MarathonUnreachable, UsageError
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.marathon import (
     BasicLogin,
@@ -291,17 +291,20 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(secure, client_of):
         client_of(secure.url).apps()
 
 
-def test_unverified_tls_works_and_is_warned_about_once(secure, client_of, caplog):
+def test_a_certificate_for_another_name_is_refused(secure, ca_cert, client_of):
     secure.answers[APPS] = json_answer({"apps": []})
-    client = client_of(secure.url, verify_tls=False)
-    client.apps()
-    client.apps()
-    assert caplog.text.count("NOT verified") == 1
+    with pytest.raises(MarathonUnreachable, match=r"localhost:\d+: .*certificate"):
+        client_of(secure.url.replace("127.0.0.1", "localhost"), ca_cert=ca_cert).apps()
+
+
+def test_any_certificate_is_taken_when_verification_is_off(secure, client_of):
+    secure.answers[APPS] = json_answer({"apps": []})
+    assert client_of(secure.url, verify_tls=False).apps() == []
 
 
 @pytest.mark.parametrize("text", ["", "user", "user:pa:ss"])
 def test_credentials_need_exactly_one_colon(text):
-    with pytest.raises(UsageError, match=r"^Please provide marathon credentials in user:pass format$"):
+    with pytest.raises(CredentialsError, match=r"^Please provide marathon credentials in user:pass format$"):
         login_from_user_pass(text)
 
 
@@ -511,6 +514,7 @@ def test_a_cut_stream_is_reported_and_opened_again(marathon, follow):
     [lost] = followed.of(StreamLost)
     assert lost.reason == f"{marathon.url}: Marathon closed it"
     assert 0 <= lost.retry_in_s <= 0.05
+    assert followed.stream.tally.connections == 2
 
 
 def test_a_stream_without_heartbeat_is_given_up(marathon, follow):
