@@ -10,6 +10,7 @@ A temporary file that a killed run left behind carries our ending and is removed
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import stat
@@ -117,10 +118,21 @@ def _replace(path: Path, text: str, mode: int) -> None:
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        Path(name).replace(path)
+        _move(Path(name), path, content)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _move(temporary: Path, path: Path, content: bytes) -> None:
+    """Rename, where possible; a file that is itself a mount, as in some containers, can only be written over."""
+    try:
+        temporary.replace(path)
+    except OSError as reason:
+        if reason.errno != errno.EBUSY:
+            raise
+        path.write_bytes(content)
+        temporary.unlink()
 
 
 def _mode_of(path: Path) -> int:

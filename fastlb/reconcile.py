@@ -248,7 +248,7 @@ class Reconciler:
         plan = compare(self._applied, acceptance.rendering)
         if plan.is_nothing:
             return self._agree(acceptance.rendering)
-        return self._apply(acceptance.rendering, plan, acceptance.trials)
+        return self._apply(acceptance.rendering, plan)
 
     def _agree(self, rendering: Rendering) -> bool:
         self._decider.accepted(rendering)
@@ -257,13 +257,20 @@ class Reconciler:
 
     def _accept(self, rendering: Rendering) -> Acceptance:
         """Find what HAProxy accepts and can listen for."""
-        find = self._settings.find_culprits
+        find, started_s = self._settings.find_culprits, monotonic()
         acceptance = find_acceptable(self._decider, self._hands.trial, rendering, find_culprits=find)
         for _ in range(MOST_BUSY_PORT_ROUNDS):
             if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
                 break
             rendering = self._decider.decide()
             acceptance = find_acceptable(self._decider, self._hands.trial, rendering, find_culprits=find)
+        self._hands.journal.write(
+            "tried",
+            ok=acceptance.rendering is not None,
+            trials=acceptance.trials,
+            seconds=monotonic() - started_s,
+            refused=sorted(self._decider.quarantine.refused),
+        )
         return acceptance
 
     def _refuse_busy_ports(self, rendering: Rendering) -> bool:
@@ -279,7 +286,7 @@ class Reconciler:
                 refused = True
         return refused
 
-    def _apply(self, rendering: Rendering, plan: Plan, trials: int) -> bool:
+    def _apply(self, rendering: Rendering, plan: Plan) -> bool:
         started_s = monotonic()
         outcome = self._hands.applier.apply(rendering)
         now_s = monotonic()
@@ -292,7 +299,6 @@ class Reconciler:
             reasons=plan.reasons[:20],
             services=len(rendering.services),
             servers=sum(len(service.servers) for service in rendering.services),
-            trials=trials,
         )
         if not outcome.ok:
             self._applied = None

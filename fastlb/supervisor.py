@@ -34,6 +34,7 @@ import psutil
 from fastlb.children import Child, Leftover, become_subreaper, describe, find_leftovers
 from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
 from fastlb.files import publish, read_text
+from fastlb.haproxy_log import HAProxyLog
 from fastlb.runtime_api import RuntimeApi
 
 if TYPE_CHECKING:
@@ -55,7 +56,6 @@ CONTROLLER_GRACE_S = 5.0
 INSIST_S = 5.0
 STRAGGLERS_WITHIN_S = 5.0
 TAIL_LINES = 100
-TAIL_BYTES = 16_384
 MESSAGE_BYTES = 262_144
 
 _HARD_STOP = ((0, signal.SIGTERM), (INSIST_S, signal.SIGKILL))
@@ -117,7 +117,7 @@ class Supervisor:
         self._waiting: dict[int, bool] = {}
         self._serving = False
         self._stopping = False
-        self._said = b""
+        self._said = HAProxyLog()
 
     def run(self) -> ExitCode:
         """The loop; returns when nothing of ours runs any more."""
@@ -132,6 +132,7 @@ class Supervisor:
                 self._end_who_is_ending()
             self._end_stragglers()
             self._drop_link()
+            self._remove_traces()
         return ExitCode.OK
 
     def _boot(self) -> None:
@@ -235,7 +236,7 @@ class Supervisor:
     def _start_haproxy(self) -> None:
         for stale in self._orders.run_dir.glob(f"{MASTER_SOCKET}*"):
             stale.unlink(missing_ok=True)
-        self._serving, self._said = False, b""
+        self._serving, self._said = False, HAProxyLog()
         # -db: a `daemon` in the configuration would have the master leave our sight.
         command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
         if self._haproxy.start(command, stderr=subprocess.PIPE):
@@ -262,7 +263,7 @@ class Supervisor:
         while stderr is not None and self._hear(stderr):
             pass
         pid, said = self._haproxy.pid, self._haproxy.ended(code, again=not self._stopping)
-        tail = "\n".join(self._said.decode(errors="replace").splitlines()[-TAIL_LINES:])
+        tail = "\n".join(self._said.tail.splitlines()[-TAIL_LINES:])
         self._serving = False
         self._answer_waiting(ok=False, said=f"{said}\n{tail}")
         self._tell({"event": "exited", "pid": pid, "said": said, "log": tail})
@@ -276,9 +277,9 @@ class Supervisor:
         if not heard and not stderr.closed:
             self._selector.unregister(stderr)
             stderr.close()
-        self._said = (self._said + heard)[-TAIL_BYTES:]
+        passed = self._said.feed(heard)
         with contextlib.suppress(OSError):
-            sys.stderr.buffer.write(heard)
+            sys.stderr.buffer.write(passed)
             sys.stderr.buffer.flush()
         return bool(heard)
 
@@ -326,6 +327,12 @@ class Supervisor:
                     straggler.kill()
             time.sleep(TICK_S)
             self._reap()
+
+    def _remove_traces(self) -> None:
+        """Nothing of ours runs any more, so nobody needs the sockets, nor the list of processes."""
+        for path in self._orders.run_dir.iterdir():
+            if path.is_socket() or path.name == PROCESS_FILE:
+                path.unlink(missing_ok=True)
 
     # The link
     # ------------------------------------------------------------------------------------------------
