@@ -181,9 +181,9 @@ def health_values(check: HealthCheck, port: int | None) -> dict[str, Any]:
     path = check.members.get("path", "/")
     if not isinstance(path, str) or not path.isprintable():
         raise ServiceError(f"its health check path is {path!r}, which contains a line break or control character")
-    failures = check.members["maxConsecutiveFailures"]
-    if not isinstance(failures, int):
-        raise ServiceError(f"maxConsecutiveFailures of its health check is {failures!r}, an integer is needed")
+    odd = [name for name in HEALTH_MEMBERS if not isinstance(check.members[name], int)]
+    if odd:
+        raise ServiceError(f"{odd[0]} of its health check is {check.members[odd[0]]!r}, an integer is needed")
     values = {f"healthCheck{name[0].upper()}{name[1:]}": check.members[name] for name in HEALTH_MEMBERS}
     return values | {
         "healthCheck": check.members,
@@ -191,6 +191,6 @@ def health_values(check: HealthCheck, port: int | None) -> dict[str, Any]:
         "healthCheckPort": port,
         "healthCheckProtocol": check.protocol,
         "healthCheckPath": path,
-        "healthCheckFalls": failures + 1,
+        "healthCheckFalls": check.members["maxConsecutiveFailures"] + 1,
         "healthCheckPortOptions": f" port {port}" if port else "",
     }

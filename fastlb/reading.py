@@ -64,7 +64,7 @@ def _read(app_id: str, document: Json) -> App:
         discovery_ports=_discovery_ports(document),
         health_checks=tuple(map(_health_check, _objects(document, "healthChecks"))),
         instances=_optional_int(document, "instances"),
-        last_scaling_at=_member(document, "versionInfo").get("lastScalingAt"),
+        last_scaling_at=_text(_member(document, "versionInfo"), "lastScalingAt") or None,
         tasks=tuple(map(_task, _list(tasks, "tasks"))),
     )
 
@@ -72,10 +72,10 @@ def _read(app_id: str, document: Json) -> App:
 def _networking_mode(document: Json) -> str:
     """Follow the table of COMPAT.md 3.3; later lines win."""
     mode = "container" if document.get("ipAddress") else "host"
-    legacy = _member(_member(document, "container"), "docker").get("network")
-    mode = {"USER": "container", "BRIDGE": "container/bridge"}.get(legacy, mode) if legacy else mode
+    legacy = _text(_member(_member(document, "container"), "docker"), "network")
+    mode = {"USER": "container", "BRIDGE": "container/bridge"}.get(legacy, mode)
     for network in _objects(document, "networks"):
-        mode = network.get("mode") or "container"
+        mode = _text(network, "mode") or "container"
     return mode
 
 
@@ -112,7 +112,7 @@ def _health_check(members: Json) -> HealthCheck:
     kept = _without_nulls(members)
     return HealthCheck(
         members=kept,
-        protocol=kept.get("protocol"),
+        protocol=_text(kept, "protocol") or None,
         port=_optional_int(kept, "port"),
         port_index=_optional_int(kept, "portIndex"),
     )
@@ -125,7 +125,7 @@ def _task(document: object) -> Task:
     return Task(
         id=_text(document, "id"),
         host=_text(document, "host"),
-        state=document.get("state"),
+        state=_text(document, "state") or None,
         ports=tuple(_int(port, "ports") for port in _list(document.get("ports"), "ports")),
         address=_text(addresses[0], "ipAddress") or None if addresses else None,
         alive=_alive(document),
