@@ -9,6 +9,7 @@ remembered as text, so that a failed load leaves on disk what HAProxy still runs
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from fastlb.settings import Settings
 
 log = logging.getLogger(__name__)
+
+_BIND = re.compile(r"^[ \t]+bind[ \t]+(\S*):(\d{1,5})\b", re.MULTILINE)
 
 ARCHIVE_FOLDER = Path("/tmp")  # noqa: S108 - where marathon-lb's users look for them; see `Archive` about links
 REFUSED_FILE = "haproxy_tmp_conf_fail"
@@ -46,20 +49,23 @@ class Applier:
         self._rules = rules
         self._loader = loader
         self._confirmed = self._on_disk()
-        self._binds: set[tuple[str, int]] | None = None
 
     @property
     def serves_apps(self) -> bool:
         """Whether the files on disk, which HAProxy was or will be started on, route to anything."""
         return self._confirmed is not None and "\nbackend " in self._confirmed.config
 
-    def busy_binds(self, rendering: Rendering) -> list[BusyBind]:
-        """Return the new ports of ``rendering`` that somebody else holds; a reload onto one would hurt the others.
+    def busy_binds(self, rendering: Rendering) -> list[tuple[BusyBind, int]]:
+        """Return the new ports of ``rendering`` that somebody else holds, each with the line that binds it.
 
-        While it is not known what HAProxy itself listens on, nothing is probed.
+        A reload onto one would refuse every connection for 2 s and fail (HAPROXY.md F4). What HAProxy listens on
+        itself is read from the files that it was given last.
         """
-        known = self._binds if self._loader.is_running() else set()
-        return [] if known is None else probe_binds(sorted(self._binds_of(rendering) - known))
+        if not self._loader.restores:
+            return []
+        known = binds_in(self._confirmed.config) if self._confirmed else {}
+        fresh = {bind: line for bind, line in binds_in(rendering.config).items() if bind not in known}
+        return [(busy, fresh[busy.host, busy.port]) for busy in probe_binds(fresh)]
 
     def apply(self, rendering: Rendering) -> ReloadOutcome:
         """Publish and load ``rendering``. Raises PublishError; the files of before then stand again."""
@@ -72,7 +78,6 @@ class Applier:
             raise
         if outcome.ok:
             self._confirmed = texts
-            self._binds = self._binds_of(rendering)
         elif self._loader.restores:
             self._restore()
         return outcome
@@ -123,6 +128,13 @@ class Applier:
             return None
         return Texts(config, read_text(self._paths.domain_map) or "", read_text(self._paths.app_map) or "")
 
-    def _binds_of(self, rendering: Rendering) -> set[tuple[str, int]]:
-        services = {(service.options.bind_address, service.port) for service in rendering.services}
-        return services | set(self._rules.own_ports)
+
+def binds_in(config: str) -> dict[tuple[str, int], int]:
+    """Return what the text binds, (address, port), with the first line that does, counted from 1."""
+    binds: dict[tuple[str, int], int] = {}
+    line, counted = 1, 0
+    for match in _BIND.finditer(config):
+        line += config.count("\n", counted, match.start())
+        counted = match.start()
+        binds.setdefault((match[1].strip("[]"), int(match[2])), line)
+    return binds

@@ -32,9 +32,6 @@ class Loader(Protocol):
     restores: bool
     """Whether the files of before are put back when it could not load the new ones."""
 
-    def is_running(self) -> bool:
-        """Whether HAProxy runs, so that its own listeners are no obstacle and a load is a reload."""
-
     def load(self) -> ReloadOutcome:
         """Have HAProxy run the files on disk, and say what came of it."""
 
@@ -71,10 +68,6 @@ class CommandHAProxy:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-
-    def is_running(self) -> bool:
-        """Assume that it runs: its listeners are not ours to probe."""
-        return True
 
     def load(self) -> ReloadOutcome:
         """Run the command until a new process shows up."""

@@ -43,6 +43,8 @@ def render_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     rendering = Renderer(catalogue, rules, read_limits(args)).render(desired_state(apps, rules, surroundings))
     for note in (*notes, *rendering.notes):
         print(f"fastlb: {note}", file=sys.stderr)  # noqa: T201 - the report of a command
+    if rendering.warning:
+        print(f"fastlb: {rendering.warning}", file=sys.stderr)  # noqa: T201 - the report of a command
     _write(rendering, args.output_dir, with_maps=rules.haproxy_map)
     left_out = any(note.mistake for note in (*notes, *rendering.notes))
     return ExitCode.FAILED if left_out and not rendering.services else ExitCode.OK

@@ -71,6 +71,7 @@ class Reconciler:
         self._applied: Rendering | None = None
         self._considered: Rendering | None = None
         self._notes: frozenset[Note] = frozenset()
+        self._warning: str | None = None
         self._refused: dict[str, str] = {}
         self._exit: ExitCode | None = None
         self._fetching = False
@@ -276,13 +277,13 @@ class Reconciler:
     def _refuse_busy_ports(self, rendering: Rendering) -> bool:
         """Refuse the services whose new port somebody else holds; return whether there were any."""
         refused = False
-        for bind in self._hands.applier.busy_binds(rendering):
+        for bind, line in self._hands.applier.busy_binds(rendering):
             reason = f"{bind.host}:{bind.port} cannot be listened on: {bind.reason}"
-            owners = [s for s in rendering.services if (s.options.bind_address, s.port) == (bind.host, bind.port)]
+            owners = rendering.apps_of_lines([line])
             if not owners:
                 log.error("%s, and HAProxy needs it itself", reason)
-            for service in owners:
-                self._decider.quarantine.refuse(service.app_id, reason, self._decider.store.apps)
+            for app_id in owners:
+                self._decider.quarantine.refuse(app_id, reason, self._decider.store.apps)
                 refused = True
         return refused
 
@@ -328,6 +329,10 @@ class Reconciler:
         for app_id in sorted(self._refused.keys() - refused.keys()):
             self._hands.journal.write("released", app=app_id)
         self._notes, self._refused = now, refused
+        warning = self._considered.warning if self._considered else None
+        if warning is not None and warning != self._warning:
+            log.warning("%s", warning)
+        self._warning = warning
 
     def _next_pause_s(self) -> float:
         pause_s = self._retry_pause_s

@@ -40,7 +40,8 @@ class Piece(NamedTuple):
 class Rendering:
     """What HAProxy is to be given, and what was left out on the way.
 
-    ``services`` are those that were written. Two renderings are the same for HAProxy if their ``config`` and maps are.
+    ``services`` are those that were written; ``warning`` says that the wanted ``maxconn`` does not fit. Two renderings
+    are the same for HAProxy if their ``config`` and maps are.
     """
 
     config: str
@@ -48,6 +49,7 @@ class Rendering:
     app_map: str
     services: tuple[Service, ...]
     notes: tuple[Note, ...]
+    warning: str | None
     pieces: tuple[Piece, ...] = field(repr=False)
 
     def apps_of_lines(self, lines: Iterable[int]) -> set[str]:
@@ -101,7 +103,10 @@ class Renderer:
         return render_fragment(service, self._catalogue, self._rules, first_use)
 
     def _join(self, written: list[tuple[Service, Fragment]], notes: list[Note]) -> Rendering:
-        pieces = tuple(piece for piece in self._pieces(written) if piece.text)
+        listeners = len(written) * (3 if self._rules.group_https_by_vhost else 1)
+        checked = sum(fragment.checked for _, fragment in written)
+        head = Piece(self._catalogue.head(self._limits.head_values(listeners, checked)), None)
+        pieces = tuple(piece for piece in (head, *self._pieces(written)) if piece.text)
         domains = dict.fromkeys(pair for _, fragment in written for pair in fragment.vhost.domains)
         apps = dict.fromkeys(fragment.app_entry for _, fragment in written if fragment.app_entry is not None)
         return Rendering(
@@ -110,14 +115,12 @@ class Renderer:
             app_map=kernel.map_text(list(apps)),
             services=tuple(service for service, _ in written),
             notes=tuple(notes),
+            warning=self._limits.warning(listeners, checked),
             pieces=pieces,
         )
 
     def _pieces(self, written: list[tuple[Service, Fragment]]) -> Iterator[Piece]:
-        """Yield the document in the order of COMPAT.md 6.1."""
-        listeners = len(written) * (3 if self._rules.group_https_by_vhost else 1)
-        checked = sum(fragment.checked for _, fragment in written)
-        yield Piece(self._catalogue.head(self._limits.head_values(listeners, checked)), None)
+        """Yield the document after its head, in the order of COMPAT.md 6.1."""
         yield from (Piece(fragment.userlist, service.app_id) for service, fragment in written)
         by_rank = sorted(written, key=lambda each: -each[1].vhost.rank)
         if not self._rules.dont_bind_http_https:
