@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUESTION_TIMEOUT_S = 5.0
+NO_SERVER_STATE = "1\n# be_id be_name srv_id srv_name\n"
+"""A state file without any server: HAProxy complains about a missing or an empty one."""
 
 
 class Loader(Protocol):
@@ -46,14 +48,12 @@ class SupervisedHAProxy:
         self._paths = settings.paths
         self._timeout_s = settings.reload_timeout_s
         self._master = Master(settings.paths.master_socket, timeout_s=QUESTION_TIMEOUT_S)
-
-    def is_running(self) -> bool:
-        """Whether the supervisor has a HAProxy."""
-        return self._link.haproxy_pid is not None
+        if not self._paths.server_state.exists():
+            publish(self._paths.server_state, NO_SERVER_STATE)
 
     def load(self) -> ReloadOutcome:
         """Start HAProxy, or reload the one that runs, its servers' health handed over."""
-        if not self.is_running():
+        if self._link.haproxy_pid is None:
             started = self._link.start_haproxy(self._timeout_s)
             if not started.ok or not started.was_running:
                 return ReloadOutcome(started.ok, 0.0, started.pid, started.log)
@@ -90,17 +90,11 @@ class UnattendedHAProxy:
         self._settings = settings
         self._master = Master(settings.paths.master_socket, timeout_s=QUESTION_TIMEOUT_S)
 
-    def is_running(self) -> bool:
-        """Whether a master answers."""
+    def load(self) -> ReloadOutcome:
+        """Reload the master that answers; without one, the files are done."""
         try:
             self._master.processes()
         except RuntimeApiError:
-            return False
-        return True
-
-    def load(self) -> ReloadOutcome:
-        """Reload the master that answers; without one, the files are done."""
-        if not self.is_running():
             log.info("no HAProxy answers at %s; the files are written", self._settings.paths.master_socket)
             return ReloadOutcome(True, 0.0, None, "")
         save_server_state(self._settings.paths)
