@@ -1,0 +1,72 @@
+"""One run of the demo from beginning to end: stage, watch, view and tour wired, and how the process shall end."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastlb.demo.board import Board
+from fastlb.demo.curls import examples
+from fastlb.demo.interruption import Interrupted, Interruption
+from fastlb.demo.ports import choose_ports
+from fastlb.demo.stage import open_stage
+from fastlb.demo.tour import AT_ONCE, LEISURELY, Tour
+from fastlb.demo.view import LiveView
+from fastlb.demo.watch import Watch
+from fastlb.demo.words import in_columns, last_word, playbill, say, tell
+from fastlb.errors import ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fastlb.demo.ports import Ports
+    from fastlb.demo.stage import Stage
+    from fastlb.haproxy import HAProxy
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the command line asks for; ``ports`` by name."""
+
+    haproxy: HAProxy
+    ports: Mapping[str, int]
+    seed: int
+    once: bool
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody watches at a terminal."""
+        return not self.once and sys.stdout.isatty()
+
+
+def run_evening(wishes: Wishes) -> ExitCode:
+    """Play one lap, or laps until Ctrl-C or SIGTERM; return how the process shall end. Raises FastlbError."""
+    ports = choose_ports(wishes.ports)
+    board = Board() if wishes.live else Board(tell)
+    say(f"HAProxy {wishes.haproxy.version_text}, fastlb and a simulated Marathon start on loopback ...")
+    interrupted = False
+    with Interruption() as interruption:
+        try:
+            with open_stage(wishes.haproxy, ports, wishes.seed) as stage:
+                _perform(wishes, ports, stage, board, interruption)
+        except Interrupted:
+            interrupted = True
+    say(f"\n{last_word(board)}\nEverything that the demo started has ended; nothing is left.")
+    failed = board.claims_failed > 0 or (wishes.once and interrupted)
+    return ExitCode.FAILED if failed else ExitCode.OK
+
+
+def _perform(wishes: Wishes, ports: Ports, stage: Stage, board: Board, interruption: Interruption) -> None:
+    tour = Tour(stage, ports, board, interruption, LEISURELY if wishes.live else AT_ONCE)
+    lines = examples(ports)
+    with Watch(stage.journal, stage.master_socket, board):
+        tour.open()
+        bill = in_columns(playbill(wishes.haproxy, ports, lines))
+        say(f"\n{bill}\n")
+        if wishes.once:
+            tour.try_lines(lines)
+        view = LiveView(board, wishes.haproxy, ports, bill.count("\n") + 4) if wishes.live else nullcontext()
+        with view:
+            tour.play(wishes.seed, laps=1 if wishes.once else None)
