@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from fastlb.deployment import merge_groups
-from fastlb.errors import AppError
+from fastlb.errors import AppError, bug
 from fastlb.model import App, Note, Rules, Service
 from fastlb.ports import PortAssigner
 from fastlb.services import Surroundings, services_of
@@ -44,6 +44,9 @@ def desired_state(apps: Iterable[App], rules: Rules, surroundings: Surroundings 
             services, said = services_of(app, rules, _service_ports(app, assigner), surroundings or Surroundings())
         except AppError as error:
             notes.append(Note(app.id, str(error), mistake=True))
+            continue
+        except Exception as error:  # noqa: BLE001 - one app must never cost the others anything
+            notes.append(Note(app.id, bug(error), mistake=True))
             continue
         every += services
         notes += said

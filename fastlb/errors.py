@@ -49,6 +49,11 @@ class AppError(FastlbError):
     """One app cannot be read; it is left out and nothing else is."""
 
 
+def bug(error: Exception) -> str:
+    """Return what to say of an app on which fastlb itself fails, so that it costs that app and nobody else."""
+    return f"fastlb fails on it ({type(error).__name__}: {error}); please report this"
+
+
 class ServiceError(FastlbError):
     """One service of one app cannot be used; it is left out and nothing else is."""
 

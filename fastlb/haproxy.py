@@ -42,6 +42,9 @@ _VERSION = re.compile(r"^HA-?Proxy version (\d+)\.(\d+)(?:\.(\d+))?(\S*)", re.MU
 _FEATURES = re.compile(r"^Feature list\s*:(.*)$", re.MULTILINE)
 
 
+_SECRET = re.compile(r"FASTLB_|DCOS_|VAULT_|HAPROXY_SSL_CERT|MARATHON_USER$|MARATHON_PASSWORD$")
+
+
 @dataclass(frozen=True, slots=True)
 class HAProxy:
     """One HAProxy program: where it is, and what it was built with.
@@ -56,6 +59,15 @@ class HAProxy:
     has_promex: bool
     has_openssl: bool
     has_lua: bool
+
+
+def environment_for_haproxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environ`` without what HAProxy must not know.
+
+    HAProxy fills environment variables into quoted words of its configuration, and labels write some of those: a realm
+    of `$VAULT_TOKEN` would tell every client.
+    """
+    return {name: value for name, value in environ.items() if not _SECRET.match(name)}
 
 
 def find_haproxy(wanted: str | None, environment: Mapping[str, str]) -> HAProxy:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from fastlb.acceptance import find_acceptable
 from fastlb.diff import Plan, compare
-from fastlb.errors import ExitCode, PublishError
+from fastlb.errors import ExitCode, HAProxyError, PublishError
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.inbox import Fetched, FetchFailed, LinkEnded, Signalled
 from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
@@ -220,7 +220,7 @@ class Reconciler:
             return
         try:
             done = self._bring_about(rendering)
-        except PublishError as error:
+        except (PublishError, HAProxyError) as error:
             log.error("%s; tried again in %.0f s", error, self._retry_pause_s)
             done = False
         self._say([*notes, *self._considered.notes] if self._considered else notes)

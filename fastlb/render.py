@@ -15,7 +15,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import kernel
-from fastlb.errors import ServiceError, TemplateError
+from fastlb.errors import ServiceError, TemplateError, bug
 from fastlb.fragments import Fragment, render_fragment
 from fastlb.model import Note
 from fastlb.vhosts import FirstUse
@@ -83,6 +83,9 @@ class Renderer:
                 fragment = self._fragment(service, first_use)
             except (ServiceError, TemplateError) as error:
                 notes.append(Note(service.app_id, str(error), service.port, mistake=True))
+                continue
+            except Exception as error:  # noqa: BLE001 - one service must never cost the others anything
+                notes.append(Note(service.app_id, bug(error), service.port, mistake=True))
                 continue
             written.append((service, fragment))
             memo[_key(service)] = (service, first_use, fragment)

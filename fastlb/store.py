@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastlb.errors import AppError
+from fastlb.errors import AppError, bug
 from fastlb.model import App, Note
 from fastlb.reading import app_id_of, read_app
 
@@ -67,7 +67,10 @@ class Store:
             try:
                 app = read_app(document)
             except AppError as error:
-                self._keep_last_form(document, error, apps, notes)
+                self._keep_last_form(document, str(error), apps, notes)
+                continue
+            except Exception as error:  # noqa: BLE001 - one app must never cost the others anything
+                self._keep_last_form(document, bug(error), apps, notes)
                 continue
             known = self._apps.get(app.id)
             apps[app.id] = known if known == app and known is not None else app
@@ -87,14 +90,14 @@ class Store:
         left = self._empty_since_s + self._empty_grace_s - now_s
         return left if left > 0 else None
 
-    def _keep_last_form(self, document: object, error: AppError, apps: dict[str, App], notes: list[Note]) -> None:
+    def _keep_last_form(self, document: object, problem: str, apps: dict[str, App], notes: list[Note]) -> None:
         app_id = app_id_of(document)
         known = self._apps.get(app_id) if app_id else None
         if known is None:
-            notes.append(Note(app_id or "without id", str(error), mistake=True))
+            notes.append(Note(app_id or "without id", problem, mistake=True))
             return
         apps[known.id] = known
-        notes.append(Note(known.id, f"{error}; its last good form stays", left_out=False))
+        notes.append(Note(known.id, f"{problem}; its last good form stays", left_out=False))
 
     def _remember_health(self) -> None:
         """Keep the last verdict of each task that is still there, so that the memory is bounded by the cluster."""

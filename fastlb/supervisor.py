@@ -34,6 +34,7 @@ import psutil
 from fastlb.children import Child, Leftover, become_subreaper, describe, find_leftovers
 from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
 from fastlb.files import publish, read_text
+from fastlb.haproxy import environment_for_haproxy
 from fastlb.haproxy_log import HAProxyLog
 from fastlb.runtime_api import RuntimeApi
 
@@ -239,7 +240,8 @@ class Supervisor:
         self._serving, self._said = False, HAProxyLog()
         # -db: a `daemon` in the configuration would have the master leave our sight.
         command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
-        if self._haproxy.start(command, stderr=subprocess.PIPE):
+        environment = environment_for_haproxy(os.environ)
+        if self._haproxy.start(command, environment=environment, stderr=subprocess.PIPE):
             self._remember()
             assert self._haproxy.process is not None
             stderr = self._haproxy.process.stderr

@@ -11,6 +11,7 @@ the cross-checks afterwards would find. Who repairs a file has to ask again.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastlb.errors import HAProxyError
+from fastlb.haproxy import environment_for_haproxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +81,7 @@ def validate(haproxy: HAProxy, config_path: Path, *, timeout_s: float) -> Verdic
             [haproxy.path, "-c", "-f", config_path],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            env=environment_for_haproxy(os.environ),
             timeout=timeout_s,
             check=False,
         )
