@@ -57,6 +57,8 @@ UNSET_BY_DEFAULT = (
 PASSED_THROUGH = (*DEFAULTS, *UNSET_BY_DEFAULT)
 EMPTY: tuple[object, ...] = (None, [], {})
 """1.4 shows these where nothing is set, so they have to read as nothing."""
+SHOWN_IP_PROTOCOL = "IPv4"
+"""What newer releases show where nothing is set."""
 HEALTH_CHECK_DEFAULTS: Json = {
     "protocol": "HTTP",
     "gracePeriodSeconds": 300,
@@ -275,6 +277,8 @@ def _protocol(given: Json) -> str:
 
 def _health_check(given: Json) -> Json:
     check = HEALTH_CHECK_DEFAULTS | {key: value for key, value in given.items() if value is not None}
+    if check.get("ipProtocol") == SHOWN_IP_PROTOCOL:
+        del check["ipProtocol"]  # a definition read back is the same one, or every scaling would replace all tasks
     if check["protocol"] in {"HTTP", "HTTPS"}:
         check.setdefault("ignoreHttp1xx", False)
     if check["protocol"] != "COMMAND" and "port" not in check:

@@ -94,6 +94,16 @@ def test_scaling_up_publishes_in_marathons_order():
     assert states == ["TASK_STAGING", "TASK_STARTING", "TASK_RUNNING"]
 
 
+@pytest.mark.parametrize("release", sorted(DIALECTS))
+def test_scaling_an_app_with_health_checks_keeps_the_tasks_that_it_has(release):
+    bench = Bench(release)
+    bench.created(CHECKED)
+    before = {task.id for task in bench.cluster.app("/shop/web").tasks.values()}
+    bench.cluster.update("/shop/web", {"instances": 4})
+    bench.settle()
+    assert before < {task.id for task in bench.cluster.app("/shop/web").tasks.values()}
+
+
 def test_a_new_app_starts_in_one_step_and_scales_in_the_next():
     bench = Bench()
     bench.cluster.create(WEB)
