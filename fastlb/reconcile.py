@@ -93,7 +93,8 @@ class Reconciler:
 
     def _take(self) -> list[Message]:
         """Wait for a message or the next timer, and return all that has arrived."""
-        timers = (self._fetch_due_s, self._retry_due_s, self._resync_due_s)
+        # A read under way is no timer: its answer will wake us, and only then can the next one begin.
+        timers = (None if self._fetching else self._fetch_due_s, self._retry_due_s, self._resync_due_s)
         due_s = min(time_s for time_s in timers if time_s is not None)
         messages: list[Message] = []
         try:
