@@ -8,6 +8,7 @@ JSON that names the app, task, address, port, path and Host header of the reques
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from enum import StrEnum
@@ -23,6 +24,10 @@ log = logging.getLogger(__name__)
 
 Address = tuple[str, int]
 
+CYCLES_TO_SETTLE = 5
+"""Turns of the event loop in which connections accepted at the very end come to be, and are closed again."""
+
+CLOSED_WITHIN_S = 1.0
 BACKLOG = 512
 SLOW_ANSWER_S = 2.0
 HEALTH_PATHS = frozenset({"/health", "/ping", "/healthz"})
@@ -80,9 +85,15 @@ class TaskServers:
         """Close every listener and connection."""
         for opening in list(self._opening):
             await opening
+        servers = list(self._listeners.values())
         for address in list(self._tenants):
             self._close(address)
         await self._http.shutdown(timeout=0)
+        for _ in range(CYCLES_TO_SETTLE):
+            await asyncio.sleep(0)
+        for server in servers:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(server.wait_closed(), CLOSED_WITHIN_S)
 
     def _open(self, address: Address) -> None:
         try:
