@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastlb.master import Processes
 
 KEPT_LINES = 200
+KEPT_MEASUREMENTS = 1000
 
 
 class Kind(StrEnum):
@@ -30,7 +31,6 @@ class Kind(StrEnum):
     STEP = "step"
     HOLDS = "holds"
     FAILED = "failed"
-    LOAD = "load"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Line:
 class Latency:
     """Seconds from an event to what it leads to."""
 
-    measured_s: list[float] = field(default_factory=list)
+    measured_s: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_MEASUREMENTS))
 
     def __str__(self) -> str:
         """Give the last, median and longest one."""
@@ -77,7 +77,7 @@ class Board:
         self._lines: deque[Line] = deque(maxlen=KEPT_LINES)
         self.now = Now()
         self.apps = self.services = self.servers = self.reloads = self.old_workers = 0
-        self.master_pid = self.worker_pid = 0
+        self.worker_pid = 0
         self.quarantined: set[str] = set()
         self.to_applied, self.to_traffic = Latency(), Latency()
         self.requests = self.failed_requests = 0
@@ -120,15 +120,15 @@ class Board:
             self.write(Kind.HOLDS, self.now.claim + remark)
 
     def loaded(self, failed: str) -> None:
-        """Count one request of the background load; ``failed`` says what was wrong with it, or ""."""
+        """Count one request of the steady load; ``failed`` says what was wrong with it, or ""."""
         self.requests += 1
         if failed:
             self.failed_requests += 1
-            self.write(Kind.FAILED, f"a request of the background load: {failed}")
+            self.write(Kind.FAILED, f"a request of the steady load: {failed}")
 
     def see_processes(self, processes: Processes) -> None:
         """Take HAProxy's process list."""
-        self.master_pid, self.old_workers = processes.master.pid, len(processes.old_workers)
+        self.old_workers = len(processes.old_workers)
         self.worker_pid = processes.serving.pid if processes.serving else 0
 
     def take(self, record: Mapping[str, Any]) -> None:

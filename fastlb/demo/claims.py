@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence, Set
+    from collections.abc import Collection, Sequence
+    from collections.abc import Set as AbstractSet
 
     from fastlb.demo.front import Answer
     from fastlb.simulator.definitions import Json
@@ -67,7 +68,7 @@ class Sighting:
 
     answers: Sequence[Answer]
     tasks: Sequence[Json]
-    quarantined: Set[str]
+    quarantined: AbstractSet[str]
     before: Collection[str | None]
 
 

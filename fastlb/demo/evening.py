@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from fastlb.demo.board import Board
 from fastlb.demo.curls import examples
 from fastlb.demo.interruption import Interrupted, Interruption
-from fastlb.demo.ports import choose_ports
+from fastlb.demo.ports import chosen_ports
 from fastlb.demo.stage import open_stage
 from fastlb.demo.tour import AT_ONCE, LEISURELY, Tour
-from fastlb.demo.view import LiveView
+from fastlb.demo.view import live_view
 from fastlb.demo.watch import Watch
 from fastlb.demo.words import in_columns, last_word, playbill, say, tell
 from fastlb.errors import ExitCode
@@ -43,17 +43,20 @@ class Wishes:
 
 def run_evening(wishes: Wishes) -> ExitCode:
     """Play one lap, or laps until Ctrl-C or SIGTERM; return how the process shall end. Raises FastlbError."""
-    ports = choose_ports(wishes.ports)
     board = Board() if wishes.live else Board(tell)
-    say(f"HAProxy {wishes.haproxy.version_text}, fastlb and a simulated Marathon start on loopback ...")
+    version = wishes.haproxy.version_text
     interrupted = False
-    with Interruption() as interruption:
-        try:
-            with open_stage(wishes.haproxy, ports, wishes.seed) as stage:
+    with Interruption() as interruption, chosen_ports(wishes.ports) as ports:
+        say(f"HAProxy {version}, fastlb and a simulated Marathon start on loopback ...")
+        with open_stage(wishes.haproxy, ports, wishes.seed) as stage:
+            try:
                 _perform(wishes, ports, stage, board, interruption)
-        except Interrupted:
-            interrupted = True
-    say(f"\n{last_word(board)}\nEverything that the demo started has ended; nothing is left.")
+            except Interrupted:
+                interrupted = True
+            if board.claims_failed:
+                say(f"\nThe end of fastlb's log:\n{stage.last_words()}")
+            say("\nHAProxy, fastlb and Marathon end ...")
+    say(f"{last_word(board)}\nEverything that the demo started has ended; nothing is left.")
     failed = board.claims_failed > 0 or (wishes.once and interrupted)
     return ExitCode.FAILED if failed else ExitCode.OK
 
@@ -67,6 +70,6 @@ def _perform(wishes: Wishes, ports: Ports, stage: Stage, board: Board, interrupt
         say(f"\n{bill}\n")
         if wishes.once:
             tour.try_lines(lines)
-        view = LiveView(board, wishes.haproxy, ports, bill.count("\n") + 4) if wishes.live else nullcontext()
+        view = live_view(board, wishes.haproxy, bill.count("\n") + 4) if wishes.live else nullcontext()
         with view:
             tour.play(wishes.seed, laps=1 if wishes.once else None)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that every wait asks.
+"""Ctrl-C, SIGTERM and a closed terminal as a question that every wait asks.
 
 A signal only raises a flag, so that nothing is cut off in the middle of being started or ended; whoever waits, waits
 here and learns of it at once.
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(Exception):  # noqa: N818 - it names what happened, not a mistake

@@ -1,19 +1,21 @@
 """Which loopback ports the demo uses: the ones asked for where they are free, else the next free ones.
 
-They are tried and let go again, so another program may still be faster; then fastlb says which port is held.
+A port is tried and let go again; two demos that start at the same time do not choose the same one, any other program
+may still be faster, and then whoever wanted to listen says so.
 """
 
 from __future__ import annotations
 
 import socket
 from collections import defaultdict
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastlb.errors import FastlbError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 HOST = "127.0.0.1"
 SERVICES_FROM = 12000
@@ -36,24 +38,31 @@ class Ports:
     services: ServicePorts
 
 
-def choose_ports(wanted: Mapping[str, int]) -> Ports:
-    """Return free ports, as near to the ``wanted`` ones (by field name) as can be. Raises FastlbError."""
-    taken: set[int] = set()
-    named = {name: _free_port(port, taken) for name, port in wanted.items()}
-    return Ports(**named, services=defaultdict(lambda: _free_port(SERVICES_FROM, taken)))
+@contextmanager
+def chosen_ports(wanted: Mapping[str, int]) -> Iterator[Ports]:
+    """Give free ports, as near to the ``wanted`` ones (by field name) as can be. Raises FastlbError."""
+    with ExitStack() as claims:
+        named = {name: _claimed_port(port, claims) for name, port in wanted.items()}
+        yield Ports(**named, services=defaultdict(lambda: _claimed_port(SERVICES_FROM, claims)))
 
 
-def _free_port(wanted: int, taken: set[int]) -> int:
+def _claimed_port(wanted: int, claims: ExitStack) -> int:
     for port in range(wanted, min(wanted + TRIES, 65536)):
-        if port not in taken and _is_free(port):
-            taken.add(port)
+        if claim := _claim(port):
+            claims.enter_context(claim)
             return port
     raise FastlbError(f"no port from {wanted} on is free on {HOST}; name another one")
 
 
-def _is_free(port: int) -> bool:
+def _claim(port: int) -> socket.socket | None:
+    """Claim a port that nobody listens at: by a name that the kernel forgets with the socket, as the port itself has
+    to stay free for HAProxy.
+    """
+    claim = socket.socket(socket.AF_UNIX)
     try:
+        claim.bind(f"\0fastlb-demo-port-{port}")
         socket.create_server((HOST, port)).close()
     except OSError:
-        return False
-    return True
+        claim.close()
+        return None
+    return claim

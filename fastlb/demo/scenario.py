@@ -86,7 +86,7 @@ def _fail_and_recover(random: Random) -> tuple[Step, ...]:
             "It recovers",
             "The health check succeeds again.",
             lambda marathon: marathon.set_healthy(_task(marathon, SEARCH, victim), healthy=True),
-            _answered(SEARCH_HOST, SEARCH, 3, newcomers=1),
+            Claim(f"{SEARCH_HOST} is answered by all 3 tasks again", SEARCH_HOST, SEARCH, 3, newcomers=1),
         ),
         Step(
             "A task crashes",
@@ -172,8 +172,10 @@ def steady_claim() -> Claim:
 
 
 def _answered(host: str, app_id: str, count: int, newcomers: int = 0) -> Claim:
-    new = f", {newcomers} of them new," if newcomers else ""
-    return Claim(f"{host} is answered by {count} tasks{new} and nobody else", host, app_id, count, newcomers)
+    tasks = {0: f"{count} tasks", count: f"{count} new tasks"}.get(
+        newcomers, f"{count} tasks ({newcomers} of them new)"
+    )
+    return Claim(f"{host} is answered by {tasks} and nobody else", host, app_id, count, newcomers)
 
 
 def _task(marathon: SimulatedMarathon, app_id: str, position: int) -> str:

@@ -88,25 +88,31 @@ class Tour:
         steady = Request(self._ports.http, (("Host", STEADY_HOST),))
         for number in count() if laps is None else range(laps):
             with Load(steady, self._board):
-                for step in lap(number, self._ports.services, random):
-                    self._play_step(step)
+                steps = lap(number, self._ports.services, random)
+                for position, step in enumerate(steps, start=1):
+                    self._play_step(step, f"{position}/{len(steps)} {step.title}")
             self._judge_load()
 
-    def _play_step(self, step: Step) -> None:
+    def _play_step(self, step: Step, title: str) -> None:
         claim, board = step.claim, self._board
-        board.begin(step.title, step.said, claim.text)
+        board.begin(title, step.said, claim.text)
         self._interruption.pause(self._pace.before_act_s)
         before = frozenset(answer.task for answer in self._answers(claim))
         acted_s = time.time()
-        step.act(self._stage.marathon)
+        try:
+            step.act(self._stage.marathon)
+        except (Refusal, LookupError) as error:  # the viewer has changed the cluster, too
+            board.judge(f"Marathon cannot do that now: {error}")
+            return
         doubt, newcomer = self._ask_until(claim, CLAIM_WITHIN_S, before)
-        remark = ""
-        if newcomer is not None:
-            latency_s = newcomer.at_s - max(acted_s, self._ready_at_s(claim, newcomer))
-            board.to_traffic.measured_s.append(latency_s)
-            remark = f" (traffic {milliseconds(latency_s)} after the event)"
-        board.judge(doubt, remark)
+        board.judge(doubt, self._measure(claim, newcomer, acted_s) if newcomer else "")
         self._interruption.pause(self._pace.after_claim_s)
+
+    def _measure(self, claim: Claim, newcomer: Answer, acted_s: float) -> str:
+        """Note the time from event to traffic, and put it in words."""
+        latency_s = newcomer.at_s - max(acted_s, self._ready_at_s(claim, newcomer))
+        self._board.to_traffic.measured_s.append(latency_s)
+        return f" (traffic {milliseconds(latency_s)} after the event)"
 
     def _ask_until(self, claim: Claim, limit_s: float, before: Collection[str | None]) -> tuple[str, Answer | None]:
         """Ask until ``claim`` holds; return the doubt that is left, and the first answer of a task not ``before``."""

@@ -6,7 +6,10 @@ curl lines stay on the screen, or one page up where the terminal is small.
 
 from __future__ import annotations
 
+import sys
+import termios
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.box import ROUNDED
@@ -20,19 +23,19 @@ from fastlb import __version__
 from fastlb.demo.board import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from types import TracebackType
+    from collections.abc import Iterable, Iterator
 
     from rich.console import RenderableType
 
-    from fastlb.demo.board import Board, Line
-    from fastlb.demo.ports import Ports
+    from fastlb.demo.board import Board, Latency, Line
     from fastlb.haproxy import HAProxy
 
 REFRESHES_PER_S = 5
 FEWEST_EVENT_LINES, MOST_EVENT_LINES = 8, 14
-OTHER_LINES = 14
+OTHER_LINES = 15
 """Rows of the board that are no events."""
+LOCAL_MODES = 3
+"""The position of these flags in what termios gives."""
 SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 BORDER = "grey50"
 COLOURS = {
@@ -45,29 +48,43 @@ COLOURS = {
 }
 
 
-class LiveView:
-    """A context manager: inside it the terminal shows the board; afterwards it is as it was."""
+@contextmanager
+def live_view(board: Board, haproxy: HAProxy, rows_above: int) -> Iterator[None]:
+    """Show the board meanwhile; ``rows_above`` printed before stay visible if the terminal is high enough."""
+    console = Console(highlight=False)
+    picture = Picture(board, haproxy, console, rows_above)
+    live = Live(console=console, get_renderable=picture.draw, refresh_per_second=REFRESHES_PER_S, transient=True)
+    with _quiet_keyboard(), live:
+        yield
 
-    def __init__(self, board: Board, haproxy: HAProxy, ports: Ports, rows_above: int) -> None:
-        """``rows_above`` printed before should stay visible if the terminal is high enough."""
+
+@contextmanager
+def _quiet_keyboard() -> Iterator[None]:
+    """Do not echo keys into the picture, and forget them afterwards."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    quiet = before.copy()
+    quiet[LOCAL_MODES] &= ~termios.ECHO
+    termios.tcsetattr(sys.stdin, termios.TCSADRAIN, quiet)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, before)
+
+
+class Picture:
+    """Draws the board as it is at the moment."""
+
+    def __init__(self, board: Board, haproxy: HAProxy, console: Console, rows_above: int) -> None:
         self._board = board
         self._haproxy = haproxy
-        self._ports = ports
+        self._console = console
         self._rows_above = rows_above
-        self._console = Console(highlight=False)
-        self._live = Live(
-            console=self._console, get_renderable=self._picture, refresh_per_second=REFRESHES_PER_S, transient=True
-        )
 
-    def __enter__(self) -> None:
-        self._live.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._live.stop()
-
-    def _picture(self) -> RenderableType:
+    def draw(self) -> RenderableType:
+        """Return the whole picture, fitting into the terminal."""
         room = self._console.size.height - OTHER_LINES
         count = min(max(room - self._rows_above, min(room, FEWEST_EVENT_LINES), 1), MOST_EVENT_LINES)
         lines = [_line(line) for line in self._board.recent(count)]
@@ -79,14 +96,16 @@ class LiveView:
         )
 
     def _state(self) -> Table:
-        board, haproxy = self._board, self._haproxy
-        chain = f"Marathon :{self._ports.marathon} → fastlb {__version__} → HAProxy {haproxy.version_text}"
+        board = self._board
+        version = ".".join(map(str, self._haproxy.version))
+        chain = f"Marathon → fastlb {__version__} → HAProxy {version}, worker {board.worker_pid}"
         rows = (
-            ("running", Text(f"{chain}, master {board.master_pid}, worker {board.worker_pid}")),
-            ("serving", _counters(board)),
-            ("event → applied", Text(str(board.to_applied))),
-            ("event → traffic", Text(str(board.to_traffic))),
-            ("steady load", _load(board)),
+            ("running", Text(chain)),
+            ("serving", _served(board)),
+            ("reloads", _reloads(board)),
+            ("applied", _after_event(board.to_applied)),
+            ("traffic", _after_event(board.to_traffic)),
+            ("load", _load(board)),
         )
         return _grid((Text(title, style="dim"), text) for title, text in rows)
 
@@ -121,11 +140,18 @@ def _grid(rows: Iterable[tuple[Text, Text]]) -> Table:
     return grid
 
 
-def _counters(board: Board) -> Text:
-    text = Text(f"{board.apps} apps  {board.services} services  {board.servers} servers  {board.reloads} reloads")
-    text.append(f"  {board.old_workers} old workers", "default" if board.old_workers else "dim")
-    quarantined = len(board.quarantined)
-    return text.append(f"  {quarantined} in quarantine", "yellow" if quarantined else "dim")
+def _served(board: Board) -> Text:
+    text = Text(f"{board.apps} apps, {board.services} services, {board.servers} servers")
+    count = len(board.quarantined)
+    return text.append(f", {count} in quarantine", "yellow") if count else text
+
+
+def _reloads(board: Board) -> Text:
+    return Text(str(board.reloads)).append(f", {board.old_workers} old workers finish what they hold", "dim")
+
+
+def _after_event(latency: Latency) -> Text:
+    return Text(str(latency)).append("   after the event" if latency.measured_s else "", "dim")
 
 
 def _load(board: Board) -> Text:

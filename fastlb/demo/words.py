@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastlb.haproxy import HAProxy
 
 TITLE_WIDTH = 12
-SHOWN = frozenset({Kind.STEP, Kind.HOLDS, Kind.FAILED, Kind.RELOAD, Kind.QUARANTINE, Kind.LOAD})
+SHOWN = frozenset({Kind.STEP, Kind.HOLDS, Kind.FAILED, Kind.RELOAD, Kind.QUARANTINE})
 """Single events are left out, they come by the dozen."""
 
 
@@ -60,7 +60,7 @@ def last_word(board: Board) -> str:
     return "\n".join(
         (
             f"{good} claims held, {bad} did not. {board.reloads} reloads.",
-            f"Background load: {board.requests} requests, {board.failed_requests} failed.",
+            f"Steady load: {board.requests} requests, {board.failed_requests} failed.",
             f"From event to applied: {board.to_applied}.",
             f"From event to traffic: {board.to_traffic}.",
         )
