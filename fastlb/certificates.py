@@ -32,14 +32,17 @@ KEY_BITS = 2048
 PRIVATE = 0o600
 
 
-def usable_certificates(rules: Rules, paths: Paths) -> Rules:
-    """Return ``rules`` with certificates that exist. Raises PublishError if one has to be made and cannot be."""
+def usable_certificates(rules: Rules, paths: Paths, *, dry: bool) -> Rules:
+    """Return ``rules`` with certificates that exist, or if it is ``dry`` would.
+
+    Raises PublishError if one has to be made and cannot be.
+    """
     if rules.dont_bind_http_https:
         return rules
     usable = tuple(path for path in rules.ssl_certs if _is_readable(path))
     if not usable:
         fallback = paths.fallback_certificate
-        if not fallback.exists():
+        if not dry and not fallback.exists():
             make_self_signed(fallback)
         log.warning("no certificate of --ssl-certs can be used; HTTPS is served with a self-signed one, %s", fallback)
         usable = (str(fallback),)

@@ -56,11 +56,11 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     settings = read_settings(args)
     haproxy = find_for(args, environ, settings)
     catalogue = read_catalogue(args, environ, haproxy, settings.paths)
-    rules = usable_certificates(read_rules(args, environ), settings.paths)
+    rules = usable_certificates(read_rules(args, environ), settings.paths, dry=settings.dry)
     log.info(
         "fastlb %s, hot path: %s, HAProxy: %s", __version__, kernel.CHOSEN, haproxy.version_text if haproxy else "none"
     )
-    for folder in {settings.paths.config.parent, settings.paths.run_dir}:
+    for folder in () if settings.dry else {settings.paths.config.parent, settings.paths.run_dir}:
         sweep(folder)
     inbox: Inbox = Inbox()
     loader = _loader(settings, environ, inbox)
@@ -77,7 +77,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         applier=applier,
         journal=Journal(Path(journal) if journal else None),
     )
-    stream = EventStream(marathon, inbox.put) if settings.follow_events and not settings.dry else None
+    stream = EventStream(marathon, inbox.put) if settings.follow_events else None
     with _signals(inbox):
         if stream:
             stream.start()

@@ -159,8 +159,8 @@ def read_settings(args: argparse.Namespace) -> Settings:
         _check_command(args.command)
     return Settings(
         paths=read_paths(args),
-        follow_events=args.subcommand == "sse" or args.sse,
-        once=getattr(args, "once", False),
+        follow_events=(args.subcommand == "sse" or args.sse) and not (args.once or args.dry),
+        once=args.once,
         dry=args.dry,
         command=args.command,
         command_retries=args.max_reload_retries,
