@@ -37,13 +37,13 @@ class Limits:
         }
 
     def warning(self, listeners: int, checked: int) -> str | None:
-        """Return a sentence with the numbers if the wanted ``maxconn`` does not fit."""
+        """Return a sentence if the wanted ``maxconn`` does not fit; its numbers change as rarely as the head."""
         given = self.head_values(listeners, checked)["maxconn"]
         if given >= self.maxconn:
             return None
         return (
             f"maxconn {self.maxconn} does not fit the limit of {self.descriptors} open files "
-            f"({listeners} listeners, {checked} checked servers, 2 files per connection): "
+            f"({reserve(listeners + checked)} kept for listeners and checked servers, 2 files per connection): "
             f"HAProxy gets maxconn {given}; raise the limit (ulimit -n) to at least "
             f"{2 * self.maxconn + OWN_DESCRIPTORS + reserve(listeners + checked)} for more"
         )

@@ -70,6 +70,7 @@ class Reconciler:
         self._inbox = inbox
         self._applied: Rendering | None = None
         self._considered: Rendering | None = None
+        self._unreadable: tuple[Note, ...] = ()
         self._notes: frozenset[Note] = frozenset()
         self._warning: str | None = None
         self._refused: dict[str, str] = {}
@@ -134,7 +135,7 @@ class Reconciler:
             case HAProxyStarted():
                 self._hands.journal.write("haproxy_started", pid=message.pid)
             case HAProxyExited():
-                log.error("HAProxy %s; it is started again on the files on disk", message.said)
+                log.error("%s; it is started again on the files on disk", message.said)
                 self._hands.journal.write("haproxy_exited", pid=message.pid, said=message.said)
             case LinkEnded():
                 log.error("the supervisor is gone; the controller ends, HAProxy goes on serving")
@@ -208,9 +209,10 @@ class Reconciler:
             )
             self._fetch_due_s = monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S)
             return
-        self._reconcile(taken.notes)
+        self._unreadable = taken.notes
+        self._reconcile()
 
-    def _reconcile(self, notes: Iterable[Note] = ()) -> None:
+    def _reconcile(self) -> None:
         """Bring HAProxy to what the store says; retried later if anything stands in the way."""
         names = self._decider.names_to_resolve()
         self._decider.addresses = self._hands.resolver.addresses(names) if names else {}
@@ -224,7 +226,7 @@ class Reconciler:
         except (PublishError, HAProxyError) as error:
             log.error("%s; tried again in %.0f s", error, self._retry_pause_s)
             done = False
-        self._say([*notes, *self._considered.notes] if self._considered else notes)
+        self._say([*self._unreadable, *(self._considered.notes if self._considered else ())])
         if self._settings.once:
             self._exit = ExitCode.OK
         if done:
