@@ -159,8 +159,8 @@ class FrontDoor:
             check=False,
         )
 
-    def stop(self) -> int:
-        """End it as an operator does; demand that nothing is left."""
+    def stop(self, *, keeps_haproxy: bool = False) -> int:
+        """End it as an operator does; demand that nothing is left, but for the sockets of a HAProxy that it has not."""
         assert self.process is not None
         process, self.process = self.process, None
         if process.poll() is None:
@@ -169,10 +169,10 @@ class FrontDoor:
         try:
             code = process.wait(STOP_WITHIN_S)
         finally:
-            self.demand_that_nothing_is_left(process)
+            self._demand_that_nothing_is_left(process, sockets=keeps_haproxy)
         return code
 
-    def demand_that_nothing_is_left(self, process: subprocess.Popen[bytes]) -> None:
+    def _demand_that_nothing_is_left(self, process: subprocess.Popen[bytes], *, sockets: bool) -> None:
         left = [one for one in self.seen if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
         for one in left:
             one.kill()
@@ -181,9 +181,9 @@ class FrontDoor:
             process.wait()
         self.seen.clear()
         assert left == [], self.log()
-        sockets = [path for path in self.folder.rglob("*") if path.is_socket()]
         temporary = [*self.folder.rglob("*.fastlb-new"), *(self.folder / "tmp").iterdir()]
-        assert (sockets, temporary) == ([], []), self.log()
+        listening = [path for path in self.folder.rglob("*") if path.is_socket() and not sockets]
+        assert (temporary, listening) == ([], []), self.log()
 
     def tree(self, pid: int | None = None) -> list[psutil.Process]:
         """The processes of the running daemon; remembered, so that each of them has to be gone at the end."""
