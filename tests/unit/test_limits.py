@@ -15,6 +15,10 @@ def test_maxconn_falls_with_the_limit_down_to_a_floor(descriptors, maxconn, stri
     assert Limits(50000, descriptors).head_values(10, 10) == {"maxconn": maxconn, "strict_limits": strict}
 
 
+def test_listeners_and_checked_servers_both_need_a_descriptor():
+    assert Limits(50000, 20_000).head_values(200, 100)["maxconn"] == (20_000 - 64 - 512) // 2
+
+
 @pytest.mark.parametrize(("needed", "reserved"), [(0, 256), (256, 256), (257, 512), (5000, 8192)])
 def test_the_reserve_grows_in_big_steps(needed, reserved):
     assert reserve(needed) == reserved

@@ -132,6 +132,10 @@ def test_jinja_sees_the_placeholders_and_the_globals():
     assert catalogue(BACKEND_HEAD=text).fill("BACKEND_HEAD", {}, {"mode": "tcp"}) == "tcp 80\n"
 
 
+def test_jinja_writes_values_as_they_are():
+    assert catalogue(BACKEND_HEAD="j2:{{ mode }}").fill("BACKEND_HEAD", {}, {"mode": "<&\"'"}) == "<&\"'"
+
+
 @pytest.mark.parametrize("text", ["{% if %}", "{{ mode | nosuch }}"])
 def test_jinja_that_cannot_be_compiled_is_a_usage_error(text):
     with pytest.raises(UsageError, match="HAPROXY_BACKEND_HEAD from a file"):

@@ -143,6 +143,8 @@ def test_without_the_shared_frontends_there_are_no_rules():
     [
         ("map", FIRST, -1, (True, True)),
         ("map", LATER, 7, (False, False)),
+        ("map", FIRST._replace(https_map=False), -1, (True, False)),
+        ("map", FIRST._replace(http_map=False), -1, (False, True)),
         ("redirect map", FIRST, -1, (False, True)),
         ("auth map", FIRST, 7, (False, False)),
         ("", FIRST, 7, (False, False)),
