@@ -60,10 +60,10 @@ class Answer:
         return f"status {self.status}" if self.status else f"no answer ({self.body})"
 
 
-def ask(request: Request) -> Answer:
-    """Send ``request`` on a new connection."""
+def ask(request: Request, within_s: float = TIMEOUT_S) -> Answer:
+    """Send ``request`` on a new connection; HAProxy may be silent for so long."""
     try:
-        connection = connect(request)
+        connection = connect(request, within_s)
     except OSError as error:
         return failure(error)
     with_closing = dict(request.headers) | {"Connection": "close"}
@@ -75,10 +75,10 @@ def ask(request: Request) -> Answer:
         connection.close()
 
 
-def connect(request: Request) -> HTTPConnection:
-    """Open a connection for ``request``. Raises OSError."""
-    connection = HTTPConnection(HOST, request.port, timeout=TIMEOUT_S)
-    plain = create_connection((HOST, request.port), timeout=TIMEOUT_S)
+def connect(request: Request, within_s: float = TIMEOUT_S) -> HTTPConnection:
+    """Open a connection for ``request``, with this limit for each wait. Raises OSError."""
+    connection = HTTPConnection(HOST, request.port, timeout=within_s)
+    plain = create_connection((HOST, request.port), timeout=within_s)
     connection.sock = _any_certificate().wrap_socket(plain, server_hostname=request.host) if request.tls else plain
     return connection
 

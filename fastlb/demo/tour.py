@@ -1,8 +1,7 @@
 """Plays the scenario on the stage and checks what it says, lap by lap.
 
-Each step: who answers now, act, ask until the claim holds or its time is up. The first answer by a task that did not
-answer before also gives the time from event to traffic; the event is that the task became ready, or the act itself if
-that came later.
+Each step: who answers now, act, ask until the claim holds or its time is up. A probe meanwhile gives the time from
+event to traffic; the event is that the task that answers became ready, or the act itself if that came later.
 """
 
 from __future__ import annotations
@@ -18,12 +17,13 @@ from fastlb.demo.board import milliseconds
 from fastlb.demo.claims import Sighting, ready_at_s
 from fastlb.demo.front import Request, ask
 from fastlb.demo.load import Load
+from fastlb.demo.probe import Probe
 from fastlb.demo.scenario import lap, steady_claim
 from fastlb.errors import FastlbError
 from fastlb.simulator.refusals import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable
 
     from fastlb.demo.board import Board
     from fastlb.demo.claims import Claim
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 START_WITHIN_S = 30.0
 CLAIM_WITHIN_S = 15.0
+ANSWER_WITHIN_S = 1.0
 ASK_EVERY_S = 0.01
 REQUESTS_PER_TASK = 4
 FEWEST_REQUESTS = 4
@@ -69,7 +70,8 @@ class Tour:
         """Wait until HAProxy serves the first apps. Raises FastlbError if it does not."""
         claim = steady_claim()
         self._board.begin("Curtain up", "Marathon, fastlb and HAProxy start.", claim.text)
-        doubt, _ = self._ask_until(claim, START_WITHIN_S, frozenset())
+        with Probe(self._request(claim), before=frozenset()) as probe:
+            doubt = self._ask_until(claim, START_WITHIN_S, probe)
         self._board.judge(doubt)
         if doubt:
             raise FastlbError(f"HAProxy does not serve after {START_WITHIN_S:g} s: {doubt}\n{self._stage.last_words()}")
@@ -99,14 +101,18 @@ class Tour:
         self._interruption.pause(self._pace.before_act_s)
         before = frozenset(answer.task for answer in self._answers(claim))
         acted_s = time.time()
+        with Probe(self._request(claim), before) as probe:
+            doubt = self._act(step) or self._ask_until(claim, CLAIM_WITHIN_S, probe)
+        board.judge(doubt, self._measure(claim, probe.found, acted_s) if probe.found else "")
+        self._interruption.pause(self._pace.after_claim_s)
+
+    def _act(self, step: Step) -> str:
+        """Act the step; say why that cannot be done, or ""."""
         try:
             step.act(self._stage.marathon)
         except (Refusal, LookupError) as error:  # the viewer has changed the cluster, too
-            board.judge(f"Marathon cannot do that now: {error}")
-            return
-        doubt, newcomer = self._ask_until(claim, CLAIM_WITHIN_S, before)
-        board.judge(doubt, self._measure(claim, newcomer, acted_s) if newcomer else "")
-        self._interruption.pause(self._pace.after_claim_s)
+            return f"Marathon cannot do that now: {error}"
+        return ""
 
     def _measure(self, claim: Claim, newcomer: Answer, acted_s: float) -> str:
         """Note the time from event to traffic, and put it in words."""
@@ -114,22 +120,31 @@ class Tour:
         self._board.to_traffic.measured_s.append(latency_s)
         return f" (traffic {milliseconds(latency_s)} after the event)"
 
-    def _ask_until(self, claim: Claim, limit_s: float, before: Collection[str | None]) -> tuple[str, Answer | None]:
-        """Ask until ``claim`` holds; return the doubt that is left, and the first answer of a task not ``before``."""
+    def _ask_until(self, claim: Claim, limit_s: float, probe: Probe) -> str:
+        """Ask until ``claim`` holds; return the doubt that is left, or ""."""
         deadline_s = time.monotonic() + limit_s
-        newcomer = None
         while True:
             answers = self._answers(claim)
-            newcomer = newcomer or next((each for each in answers if each.task and each.task not in before), None)
-            doubt = claim.doubt(Sighting(answers, self._tasks(claim), self._board.quarantined, before))
+            for answer in answers:
+                probe.consider(answer)
+            seen = Sighting(answers, self._tasks(claim), self._board.quarantined, probe.before)
+            doubt = claim.doubt(seen)
             if not doubt or time.monotonic() > deadline_s:
-                return doubt, newcomer
+                return doubt
             self._stage.check()
             self._interruption.pause(ASK_EVERY_S)
 
-    def _answers(self, claim: Claim) -> Sequence[Answer]:
-        request = Request(self._ports.http, (("Host", claim.host),))
-        return [ask(request) for _ in range(max(FEWEST_REQUESTS, REQUESTS_PER_TASK * claim.count))]
+    def _answers(self, claim: Claim) -> list[Answer]:
+        """Return a round of answers; it ends with the first one that did not come."""
+        answers: list[Answer] = []
+        for _ in range(max(FEWEST_REQUESTS, REQUESTS_PER_TASK * claim.count)):
+            answers.append(ask(self._request(claim), ANSWER_WITHIN_S))
+            if not answers[-1].status:
+                break
+        return answers
+
+    def _request(self, claim: Claim) -> Request:
+        return Request(self._ports.http, (("Host", claim.host),))
 
     def _tasks(self, claim: Claim) -> list[Json]:
         try:
