@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from fastlb.desired import desired_state
 from fastlb.quarantine import Quarantine, id_in_haproxy
-from fastlb.services import Surroundings, names_to_resolve
+from fastlb.services import ServiceMemo, Surroundings, names_to_resolve
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -31,6 +31,7 @@ class Decider:
         self.addresses: Mapping[str, str] = {}
         self._renderer = renderer
         self._rules = rules
+        self._memo = ServiceMemo(rules)
 
     def names_to_resolve(self) -> set[str]:
         """Return the host names whose addresses the next decision needs."""
@@ -60,7 +61,7 @@ class Decider:
         if only is not None:
             forms = [app for app in forms if id_in_haproxy(app) in only]
         surroundings = Surroundings(self.addresses, self.store.known_alive)
-        return self._renderer.render(desired_state(forms, self._rules, surroundings))
+        return self._renderer.render(desired_state(forms, self._rules, surroundings, self._memo))
 
 
 def mistakes_of(rendering: Rendering) -> Counter[str]:

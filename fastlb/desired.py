@@ -16,7 +16,7 @@ from fastlb.deployment import merge_groups
 from fastlb.errors import AppError, bug
 from fastlb.model import App, Note, Rules, Service
 from fastlb.ports import PortAssigner
-from fastlb.services import Surroundings, services_of
+from fastlb.services import ServiceMemo, Surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,8 +32,14 @@ class DesiredState:
     notes: tuple[Note, ...]
 
 
-def desired_state(apps: Iterable[App], rules: Rules, surroundings: Surroundings | None = None) -> DesiredState:
-    """Decide what should run, given every app that Marathon knows, in Marathon's order."""
+def desired_state(
+    apps: Iterable[App], rules: Rules, surroundings: Surroundings | None = None, memo: ServiceMemo | None = None
+) -> DesiredState:
+    """Decide what should run, given every app that Marathon knows, in Marathon's order.
+
+    ``memo``, made for the same rules, saves looking again into apps that have not changed since the last call.
+    """
+    memo, surroundings = memo or ServiceMemo(rules), surroundings or Surroundings()
     processed, notes = merge_groups(apps)
     every: list[Service] = []
     assigner = PortAssigner(rules.min_assigned_port, rules.max_assigned_port) if rules.assigns_ports else None
@@ -41,7 +47,7 @@ def desired_state(apps: Iterable[App], rules: Rules, surroundings: Surroundings 
         if app.id[1:] == rules.framework_name:
             continue
         try:
-            services, said = services_of(app, rules, _service_ports(app, assigner), surroundings or Surroundings())
+            services, said = memo.services_of(app, _service_ports(app, assigner), surroundings)
         except AppError as error:
             notes.append(Note(app.id, str(error), mistake=True))
             continue
@@ -50,6 +56,7 @@ def desired_state(apps: Iterable[App], rules: Rules, surroundings: Surroundings 
             continue
         every += services
         notes += said
+    memo.forget_unused()
     wanted = [service for service in every if _wanted(service, rules)]
     free, clashes = _without_own_ports(wanted, rules)
     free.sort(key=lambda service: (service.app_id, service.port))
@@ -57,11 +64,11 @@ def desired_state(apps: Iterable[App], rules: Rules, surroundings: Surroundings 
     return DesiredState(tuple(placed), (*notes, *clashes, *strayed, *_shared_ports(placed)))
 
 
-def _service_ports(app: App, assigner: PortAssigner | None) -> Sequence[int | None]:
+def _service_ports(app: App, assigner: PortAssigner | None) -> tuple[int | None, ...]:
     """Return the app's service ports; an app with an address per task and none declared is assigned some (3.4)."""
     if app.service_ports or app.mode != "container" or assigner is None or not app.tasks:
         return app.service_ports
-    return [assigner.assign(app.id, port) for port in app.discovery_ports or app.container_ports]
+    return tuple(assigner.assign(app.id, port) for port in app.discovery_ports or app.container_ports)
 
 
 def _wanted(service: Service, rules: Rules) -> bool:

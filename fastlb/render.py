@@ -99,7 +99,7 @@ class Renderer:
 
     def _fragment(self, service: Service, first_use: FirstUse) -> Fragment:
         known = self._memo.get(_key(service))
-        if known is not None and known[1] == first_use and known[0] == service:
+        if known is not None and known[1] == first_use and (known[0] is service or known[0] == service):
             self.memo_hits += 1
             return known[2]
         self.memo_misses += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import labels
 from fastlb.errors import AppError, ServiceError
@@ -64,6 +64,79 @@ def services_of(
     servers = _servers(app, rules, service_ports, surroundings)
     kept = [_with_servers(service, servers[port]) for port, service in filed.items() if port in servers]
     return kept, notes if _may_be_wanted(groups, indexed, rules) else []
+
+
+class _Remembered(NamedTuple):
+    """The services of one app, and everything that they were made from."""
+
+    app: App
+    service_ports: tuple[int | None, ...]
+    names: tuple[str, ...]
+    addresses: tuple[str | None, ...]
+    silent: tuple[str, ...]
+    alive: tuple[bool, ...]
+    result: tuple[list[Service], list[Note]]
+
+
+class ServiceMemo:
+    """Remembers the services of each app until the app, its ports or its surroundings change.
+
+    For one set of rules. An app that is the same object as before is not looked into. What `forget_unused` finds not
+    asked for since the last time is dropped, so that the memory is bounded by the cluster.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._before: dict[str, _Remembered] = {}
+        self._now: dict[str, _Remembered] = {}
+        self.misses = 0
+
+    def services_of(
+        self, app: App, service_ports: tuple[int | None, ...], surroundings: Surroundings
+    ) -> tuple[list[Service], list[Note]]:
+        """Do what the function `services_of` does, or remember what it did. Raises AppError."""
+        known = self._before.get(app.id)
+        if known is None or not _still_holds(known, app, service_ports, surroundings):
+            self.misses += 1
+            known = self._make(app, service_ports, surroundings)
+        self._now[app.id] = known
+        return known.result
+
+    def forget_unused(self) -> None:
+        """End one pass over all apps."""
+        self._before, self._now = self._now, {}
+
+    def _make(self, app: App, service_ports: tuple[int | None, ...], surroundings: Surroundings) -> _Remembered:
+        names = tuple(sorted(names_to_resolve(app)))
+        silent = tuple(task.id for task in app.tasks if task.alive is None) if app.health_checks else ()
+        return _Remembered(
+            app,
+            service_ports,
+            names,
+            _addresses_of(names, surroundings),
+            silent,
+            _alive_of(silent, surroundings),
+            services_of(app, self._rules, service_ports, surroundings),
+        )
+
+
+def _still_holds(
+    known: _Remembered, app: App, service_ports: tuple[int | None, ...], surroundings: Surroundings
+) -> bool:
+    return (
+        (known.app is app or known.app == app)
+        and known.service_ports == service_ports
+        and known.addresses == _addresses_of(known.names, surroundings)
+        and known.alive == _alive_of(known.silent, surroundings)
+    )
+
+
+def _addresses_of(names: tuple[str, ...], surroundings: Surroundings) -> tuple[str | None, ...]:
+    return tuple(surroundings.addresses.get(name) for name in names)
+
+
+def _alive_of(task_ids: tuple[str, ...], surroundings: Surroundings) -> tuple[bool, ...]:
+    return tuple(task_id in surroundings.known_alive for task_id in task_ids)
 
 
 def names_to_resolve(app: App) -> set[str]:
