@@ -20,7 +20,7 @@ RUN python3 -m venv /opt/fastlb \
 FROM ${BASE}
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
       ca-certificates haproxy python3 tini \
-    && rm -rf /var/lib/apt/lists/* /var/log/*.log /var/log/apt
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*.log /var/log/apt
 COPY --from=build /opt/fastlb /opt/fastlb
 ENV PATH=/opt/fastlb/bin:$PATH PYTHONUNBUFFERED=1
 # Templates of your own go to /marathon-lb/templates, as in marathon-lb's image.
