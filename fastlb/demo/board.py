@@ -35,12 +35,16 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One thing that happened, ``at_s`` seconds after the start, ``times`` in a row."""
+    """One thing that happened, ``at_s`` seconds after the start.
+
+    It stands also for the ``earlier`` ones of its kind, in a row, with the same text or ``about`` the same app.
+    """
 
     at_s: float
     kind: Kind
     text: str
-    times: int = 1
+    about: str = ""
+    earlier: int = 0
 
 
 @dataclass(slots=True)
@@ -93,14 +97,15 @@ class Board:
         with self._lock:
             return list(self._lines)[-count:] if count > 0 else []
 
-    def write(self, kind: Kind, text: str) -> None:
-        """Add a line; the same one again only counts up."""
+    def write(self, kind: Kind, text: str, about: str = "") -> None:
+        """Add a line, or let the last one stand for it, too."""
         with self._lock:
+            line = Line(self.elapsed_s, kind, text, about)
             last = self._lines[-1] if self._lines else None
-            if last is not None and (last.kind, last.text) == (kind, text):
-                self._lines[-1] = replace(last, times=last.times + 1)
+            repeated = last is not None and (last.kind, last.about) == (kind, about) and (about or last.text == text)
+            if last is not None and repeated:
+                self._lines[-1] = replace(line, earlier=last.earlier + 1)
                 return
-            line = Line(self.elapsed_s, kind, text)
             self._lines.append(line)
         self._tell(line)
 
@@ -135,7 +140,7 @@ class Board:
         """Take one record of fastlb's journal."""
         match record["kind"]:
             case "event":
-                self.write(Kind.EVENT, f"{' '.join(record['apps'])}  {record['event']}".strip())
+                self.write(Kind.EVENT, record["event"], about=" ".join(record["apps"]))
             case "fetched":
                 self.apps = record["apps"]
             case "reload":

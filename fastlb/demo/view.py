@@ -160,9 +160,10 @@ def _load(board: Board) -> Text:
 
 
 def _line(line: Line) -> Text:
-    times = f" x{line.times}" if line.times > 1 else ""
-    parts = ((f"{line.at_s:6.1f} s  ", "dim"), (f"{line.kind:<12}", COLOURS[line.kind]), line.text, (times, "dim"))
-    return _cut(Text.assemble(*parts))
+    about = f"{line.about}  " if line.about else ""
+    earlier = f"  and {line.earlier} before it" if line.earlier else ""
+    head = ((f"{line.at_s:6.1f} s  ", "dim"), (f"{line.kind:<12}", COLOURS[line.kind]))
+    return _cut(Text.assemble(*head, about, line.text, (earlier, "dim")))
 
 
 def _cut(text: Text) -> Text:
