@@ -90,6 +90,11 @@ def test_the_target_counts_only_with_the_new_instances_label():
     assert drained(colour("/blue", OLD, 3, **scaled("1")), with_both)[0] == 1
 
 
+def test_nothing_drains_while_both_together_are_below_the_target():
+    green = colour("/green", NEW, 1, labels=hybrid("9"), **scaled("2"))
+    assert drained(colour("/blue", OLD, 2, **scaled("1")), green)[0] == 0
+
+
 def test_with_the_new_instances_label_the_app_that_was_scaled_last_is_the_new_one():
     blue = colour("/blue", OLD, 2, labels=hybrid("3"), ports=[10001], **scaled("2"))
     green = colour("/green", NEW, 2, labels=hybrid("3"), ports=[10002], **scaled("1"))

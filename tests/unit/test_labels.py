@@ -40,6 +40,7 @@ def changed(**labels):
         ("MODE", "HTTP", {"mode": "http"}),
         ("PATH", "-i /x /y", {"path": "-i /x /y", "rank": 1}),
         ("PORT", "8080", {"port": 8080}),
+        ("PORT", "0", {"port": 0}),
         ("REDIRECT_TO_HTTPS", "true", {"redirect_to_https": True}),
         ("SSL_CERT", "/c.pem", {"ssl_cert": "/c.pem"}),
         ("STICKY", "true", {"sticky": True}),
