@@ -13,9 +13,6 @@ from dataclasses import dataclass
 
 from fastlb.errors import UsageError
 
-MINIMUM = (2, 6)
-"""The oldest HAProxy that fastlb runs; text can be rendered for any."""
-
 FRONTEND_SUFFIX = "_in"
 _FRONTEND_LINE = re.compile(r"^([ \t]*frontend[ \t]+)(\{\{?[ \t]*(?:backend|name)[ \t]*\}\}?)[ \t]*\r?$", re.MULTILINE)
 
