@@ -269,10 +269,10 @@ class FrontDoor:
         """The tasks that answer several requests for a vhost, "" among them if one was not answered."""
         return {self.get(host)[1].get("task", "") for _ in range(requests)}
 
-    def wait_for_tasks(self, marathon: SimulatedMarathon, name: str) -> None:
-        """Wait until exactly the tasks that Marathon has for the app get its requests."""
+    def wait_for_tasks(self, marathon: SimulatedMarathon, name: str, host: str = "") -> None:
+        """Wait until exactly the tasks that Marathon has for the app get the requests for its vhost."""
         expected = {task["id"] for task in marathon.tasks(f"/{name}") if task["state"] == "TASK_RUNNING"}
-        until(lambda: self.answering(f"{name}.test", 2 * len(expected)) == expected, said=self.log)
+        until(lambda: self.answering(host or f"{name}.test", 2 * len(expected)) == expected, said=self.log)
 
     def wait_for_status(self, host: str, status: int, **more: Any) -> None:
         until(lambda: self.status(host, **more) == status, said=lambda: f"{self.status(host, **more)}\n{self.log()}")
