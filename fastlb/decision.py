@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from fastlb.desired import desired_state
 from fastlb.quarantine import Quarantine, id_in_haproxy
-from fastlb.services import ServiceMemo, Surroundings, names_to_resolve
+from fastlb.services import ServiceMemo, Surroundings, may_be_wanted, names_to_resolve
+from fastlb.store import order_matters
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -36,6 +37,13 @@ class Decider:
     def names_to_resolve(self) -> set[str]:
         """Return the host names whose addresses the next decision needs."""
         return set().union(*map(names_to_resolve, self.store.apps))
+
+    def cannot_matter(self, app_id: str) -> bool:
+        """Whether the tasks of ``app_id`` are of no interest here: it is an app of other groups, or a pod."""
+        app = self.store.app(app_id)
+        if app is None:
+            return self.store.is_absent(app_id)
+        return not order_matters(app) and not may_be_wanted(app, self._rules)
 
     def decide(self, only: Collection[str] | None = None) -> Rendering:
         """Return what HAProxy should be given; of apps that HAProxy knows by an id in ``only`` if that is given.

@@ -141,6 +141,7 @@ LOOP = (
     Flag("--sse -s", bool, False, "follow the event stream (what the sse subcommand does)"),
     Flag("--settle", seconds, 0.02, "quiet time after an event before Marathon is asked, seconds", "S"),
     Flag("--settle-max", seconds, 0.5, "longest wait for quiet, seconds", "S"),
+    Flag("--bulk-threshold", count, 50, "more changed apps than that are read as everything at once", "N"),
     Flag("--resync-interval", seconds, 300.0, "everything is read again after so many seconds", "S"),
     Flag("--empty-grace", seconds, 120.0, "a sudden answer without apps is held back for so long, seconds", "S"),
 )

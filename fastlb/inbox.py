@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
+
+if TYPE_CHECKING:
+    from fastlb.marks import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,20 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class AppsFetched:
+    """Answers about single apps, by id; None stands for an app that is not there."""
+
+    answers: dict[str, dict[str, Any] | None]
+    seconds: float
+    received_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """No endpoint gave a usable answer; ``reason`` names each."""
+    """No endpoint gave a usable answer; ``reason`` names each. ``reading`` is what could not be read."""
 
     reason: str
+    reading: Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +60,7 @@ Message = (
     | EventArrived
     | StreamLost
     | Fetched
+    | AppsFetched
     | FetchFailed
     | Signalled
     | HAProxyStarted

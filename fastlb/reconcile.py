@@ -21,7 +21,8 @@ from fastlb.acceptance import find_acceptable
 from fastlb.diff import Plan, compare
 from fastlb.errors import ExitCode, HAProxyError, PublishError
 from fastlb.events import EventArrived, StreamLost, StreamOpened
-from fastlb.inbox import Fetched, FetchFailed, LinkEnded, Signalled
+from fastlb.inbox import AppsFetched, Fetched, FetchFailed, LinkEnded, Signalled
+from fastlb.marks import Marks
 from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ FIRST_READ_WITHIN_S = 5.0
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 MOST_BUSY_PORT_ROUNDS = 3
+SHOWN_APPS = 20
 
 
 @dataclass(slots=True)
@@ -70,7 +72,8 @@ class Reconciler:
         self._inbox = inbox
         self._applied: Rendering | None = None
         self._considered: Rendering | None = None
-        self._unreadable: tuple[Note, ...] = ()
+        self._marks = Marks(settings.bulk_threshold)
+        self._repairing = False
         self._notes: frozenset[Note] = frozenset()
         self._warning: str | None = None
         self._refused: dict[str, str] = {}
@@ -108,6 +111,7 @@ class Reconciler:
     def _run_timers(self) -> None:
         now_s = monotonic()
         if now_s >= self._resync_due_s:
+            self._repairing = self._settings.follow_events and self._applied is not None and self._marked_at_s is None
             self._resync()
         if self._fetch_due_s is not None and now_s >= self._fetch_due_s and not self._fetching:
             self._fetch()
@@ -128,6 +132,8 @@ class Reconciler:
                 self._hands.journal.write("stream_lost", reason=message.reason)
             case Fetched():
                 self._on_fetched(message)
+            case AppsFetched():
+                self._on_apps_fetched(message)
             case FetchFailed():
                 self._on_fetch_failed(message)
             case Signalled():
@@ -143,7 +149,7 @@ class Reconciler:
 
     def _on_event(self, message: EventArrived) -> None:
         mark = message.mark
-        if mark.marks_nothing or mark.barrier:
+        if mark.barrier or not self._marks.note(mark, self._decider.cannot_matter):
             return
         self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids)
         if self._marked_at_s is None:
@@ -170,15 +176,17 @@ class Reconciler:
         pause_s = self._settings.resync_interval_s if self._settings.follow_events else self._settings.poll_interval_s
         self._resync_due_s = monotonic() + max(pause_s, FIRST_RETRY_S)
         self._decider.quarantine.release_all()
+        self._marks.mark_everything()
         self._fetch_due_s = monotonic()
 
     def _fetch(self) -> None:
         self._fetching, self._fetch_due_s = True, None
         self._marked_before_fetch_s, self._marked_at_s = self._marked_at_s, None
-        self._hands.fetcher.fetch()
+        self._hands.fetcher.fetch(self._marks.take())
 
     def _on_fetch_failed(self, message: FetchFailed) -> None:
         self._fetching = False
+        self._marks.again(message.reading)
         if self._fetch_failure != message.reason:
             log.error("Marathon cannot be read: %s; what HAProxy serves stays as it is", message.reason)
         self._fetch_failure = message.reason
@@ -188,29 +196,56 @@ class Reconciler:
         self._marked_at_s = self._marked_at_s or self._marked_before_fetch_s
         self._fetch_due_s = monotonic() + self._next_pause_s()
 
-    def _on_fetched(self, message: Fetched) -> None:
+    def _can_be_read(self) -> None:
         self._fetching = False
         if self._fetch_failure:
             log.info("Marathon can be read again")
             self._fetch_failure, self._retry_pause_s = "", FIRST_RETRY_S
+
+    def _on_apps_fetched(self, message: AppsFetched) -> None:
+        self._can_be_read()
+        taken = self._decider.store.take_apps(message.answers)
+        self._record_fetch(taken.changed, message, sorted(message.answers))
+        if taken.order_unknown:
+            self._marks.mark_everything()
+            self._marked_at_s = self._marked_before_fetch_s
+            self._fetch_due_s = monotonic()
+        elif taken.changed or self._decider.store.notes:
+            self._reconcile()
+
+    def _on_fetched(self, message: Fetched) -> None:
+        self._can_be_read()
         taken = self._decider.store.take(message.documents, monotonic())
-        self._hands.journal.write(
-            "fetched",
-            apps=len(message.documents),
-            changed=sorted(taken.changed)[:20],
-            seconds=message.seconds,
-            received_bytes=message.received_bytes,
-        )
+        self._record_fetch(taken.changed, message, "everything")
         if taken.held_back_s is not None:
             log.error(
                 "Marathon answers that there are no apps at all; not believed for %.0f s more, HAProxy keeps its "
                 "routes (--empty-grace)",
                 taken.held_back_s,
             )
+            self._marks.mark_everything()
             self._fetch_due_s = monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S)
             return
-        self._unreadable = taken.notes
+        if self._repairing and taken.changed:
+            self._report_repair(taken.changed)
+        self._repairing = False
         self._reconcile()
+
+    def _record_fetch(self, changed: Iterable[str], message: Fetched | AppsFetched, asked: str | list[str]) -> None:
+        self._hands.journal.write(
+            "fetched",
+            asked=asked,
+            apps=len(self._decider.store.apps),
+            changed=sorted(changed)[:SHOWN_APPS],
+            seconds=message.seconds,
+            received_bytes=message.received_bytes,
+        )
+
+    def _report_repair(self, changed: frozenset[str]) -> None:
+        """Say that the periodic reading found what no event had told of."""
+        some = ", ".join(sorted(changed)[:SHOWN_APPS])
+        log.warning("the periodic reading found %d changed app(s) that no event told of: %s", len(changed), some)
+        self._hands.journal.write("repaired", apps=sorted(changed)[:SHOWN_APPS])
 
     def _reconcile(self) -> None:
         """Bring HAProxy to what the store says; retried later if anything stands in the way."""
@@ -226,7 +261,7 @@ class Reconciler:
         except (PublishError, HAProxyError) as error:
             log.error("%s; tried again in %.0f s", error, self._retry_pause_s)
             done = False
-        self._say([*self._unreadable, *(self._considered.notes if self._considered else ())])
+        self._say([*self._decider.store.notes, *(self._considered.notes if self._considered else ())])
         if self._settings.once:
             self._exit = ExitCode.OK
         if done:

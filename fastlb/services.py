@@ -63,7 +63,7 @@ def services_of(
                 notes.append(Note(app.id, str(error), port, mistake=True))
     servers = _servers(app, rules, service_ports, surroundings)
     kept = [_with_servers(service, servers[port]) for port, service in filed.items() if port in servers]
-    return kept, notes if _may_be_wanted(groups, indexed, rules) else []
+    return kept, notes if may_be_wanted(app, rules) else []
 
 
 class _Remembered(NamedTuple):
@@ -155,10 +155,12 @@ def _app_groups(app: App) -> tuple[str, ...]:
     return tuple(value.split(","))
 
 
-def _may_be_wanted(groups: tuple[str, ...], indexed: Mapping[int, Mapping[str, object]], rules: Rules) -> bool:
-    """Whether a note about this app is of interest here, judged by its group labels as they stand."""
-    named = {*groups, *(word for each in indexed.values() for word in str(each.get("GROUP", "")).split(","))}
-    return "*" in rules.groups or not named.isdisjoint(rules.groups)
+def may_be_wanted(app: App, rules: Rules) -> bool:
+    """Whether a service of this app may be taken, judged by its group labels as they stand."""
+    if "*" in rules.groups:
+        return True
+    named = (str(value) for label, value in app.labels.items() if label.startswith("HAPROXY_") and "GROUP" in label)
+    return any(not set(value.split(",")).isdisjoint(rules.groups) for value in named)
 
 
 def _service(

@@ -90,6 +90,7 @@ class Settings:
     find_culprits: bool
     settle_s: float
     settle_max_s: float
+    bulk_threshold: int
     resync_interval_s: float
     empty_grace_s: float
     poll_interval_s: float
@@ -172,6 +173,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         find_culprits=not args.skip_config_cleanup,
         settle_s=args.settle,
         settle_max_s=args.settle_max,
+        bulk_threshold=args.bulk_threshold,
         resync_interval_s=args.resync_interval,
         empty_grace_s=args.empty_grace,
         poll_interval_s=getattr(args, "poll_interval", 60.0),

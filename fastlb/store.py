@@ -13,23 +13,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastlb.deployment import GROUP
 from fastlb.errors import AppError, bug
 from fastlb.model import App, Note
 from fastlb.reading import app_id_of, read_app
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 
 class Taken(NamedTuple):
-    """What became of one full answer: apps whose value changed, notes, and how long an empty one is held back yet.
+    """What became of an answer: apps whose value changed, and how long an empty one is held back yet.
 
-    ``held_back_s`` is None for an answer that was taken.
+    ``held_back_s`` is None for an answer that was taken. ``order_unknown``: an app is new whose place among the others
+    matters (COMPAT.md 3.2, 3.5), which only a full answer tells.
     """
 
     changed: frozenset[str]
-    notes: tuple[Note, ...]
-    held_back_s: float | None
+    held_back_s: float | None = None
+    order_unknown: bool = False
 
 
 class Store:
@@ -45,6 +47,21 @@ class Store:
         self._empty_since_s: float | None = None
         self._apps: dict[str, App] = {}
         self._verdicts: dict[str, bool] = {}
+        self._notes: dict[str, Note] = {}
+        self._absent: set[str] = set()
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Return what is to be said about apps that could not be read."""
+        return tuple(self._notes.values())
+
+    def app(self, app_id: str) -> App | None:
+        """Return one app."""
+        return self._apps.get(app_id)
+
+    def is_absent(self, app_id: str) -> bool:
+        """Whether Marathon answered, since the last full answer, that it has no app of this id (a pod, mostly)."""
+        return app_id in self._absent
 
     @property
     def apps(self) -> tuple[App, ...]:
@@ -60,25 +77,39 @@ class Store:
         """Replace everything by a full answer of Marathon, the elements of its ``apps``, at ``now_s`` (monotonic)."""
         held_back_s = self._disbelief(documents, now_s)
         if held_back_s is not None:
-            return Taken(frozenset(), (), held_back_s)
+            return Taken(frozenset(), held_back_s)
+        self._notes, self._absent = {}, set()
         apps: dict[str, App] = {}
-        notes: list[Note] = []
         for document in documents:
-            try:
-                app = read_app(document)
-            except AppError as error:
-                self._keep_last_form(document, str(error), apps, notes)
-                continue
-            except Exception as error:  # noqa: BLE001 - one app must never cost the others anything
-                self._keep_last_form(document, bug(error), apps, notes)
-                continue
-            known = self._apps.get(app.id)
-            apps[app.id] = known if known == app and known is not None else app
+            app = self._read(document, app_id_of(document))
+            if app is not None:
+                apps[app.id] = app
         present = apps.keys() | self._apps.keys()
         changed = frozenset(app_id for app_id in present if apps.get(app_id) is not self._apps.get(app_id))
         self._apps = apps
-        self._remember_health()
-        return Taken(changed, tuple(notes), None)
+        self._forget_health()
+        return Taken(changed)
+
+    def take_apps(self, answers: Mapping[str, Any]) -> Taken:
+        """Replace single apps by Marathon's answers: their JSON by id, None for an app that is not there."""
+        changed = set()
+        order_unknown = False
+        for app_id, document in answers.items():
+            before = self._apps.get(app_id)
+            self._notes.pop(app_id, None)
+            if document is None:
+                self._absent.add(app_id)
+                self._apps.pop(app_id, None)
+                after = None
+            else:
+                self._absent.discard(app_id)
+                after = self._read(document, app_id)
+            if after is not None:
+                self._apps[app_id] = after
+                order_unknown = order_unknown or (before is None and order_matters(after))
+            if after is not before:
+                changed.add(app_id)
+        return Taken(frozenset(changed), order_unknown=order_unknown)
 
     def _disbelief(self, documents: Sequence[Any], now_s: float) -> float | None:
         """Return for how many more seconds an empty answer is held back; None if the answer is to be believed."""
@@ -90,21 +121,38 @@ class Store:
         left = self._empty_since_s + self._empty_grace_s - now_s
         return left if left > 0 else None
 
-    def _keep_last_form(self, document: object, problem: str, apps: dict[str, App], notes: list[Note]) -> None:
-        app_id = app_id_of(document)
+    def _read(self, document: object, app_id: str | None) -> App | None:
+        """Return the app of a document; the one of before if they are equal, or if the new one cannot be read."""
         known = self._apps.get(app_id) if app_id else None
+        try:
+            app = read_app(document)
+        except AppError as error:
+            problem = str(error)
+        except Exception as error:  # noqa: BLE001 - one app must never cost the others anything
+            problem = bug(error)
+        else:
+            if app.id == app_id:
+                self._remember_health(app)
+                return known if known == app else app
+            problem = f"Marathon was asked for it and answered with app {app.id}"
         if known is None:
-            notes.append(Note(app_id or "without id", problem, mistake=True))
-            return
-        apps[known.id] = known
-        notes.append(Note(known.id, f"{problem}; its last good form stays", left_out=False))
+            note = Note(app_id or "without id", problem, mistake=True)
+        else:
+            note = Note(known.id, f"{problem}; its last good form stays", left_out=False)
+        self._notes[app_id or f"without id, {len(self._notes)}"] = note
+        return known
 
-    def _remember_health(self) -> None:
-        """Keep the last verdict of each task that is still there, so that the memory is bounded by the cluster."""
-        before = self._verdicts
-        self._verdicts = {}
-        for app in self._apps.values():
-            for task in app.tasks if app.health_checks else ():
-                verdict = before.get(task.id) if task.alive is None else task.alive
-                if verdict is not None:
-                    self._verdicts[task.id] = verdict
+    def _remember_health(self, app: App) -> None:
+        for task in app.tasks if app.health_checks else ():
+            if task.alive is not None:
+                self._verdicts[task.id] = task.alive
+
+    def _forget_health(self) -> None:
+        """Drop the verdicts of tasks that are gone, so that the memory is bounded by the cluster."""
+        present = {task.id for app in self._apps.values() for task in app.tasks}
+        self._verdicts = {task_id: alive for task_id, alive in self._verdicts.items() if task_id in present}
+
+
+def order_matters(app: App) -> bool:
+    """Whether it matters where among the others ``app`` comes: in a deployment group, or asking for assigned ports."""
+    return app.labels.get(GROUP) is not None or (app.mode == "container" and not app.service_ports)

@@ -138,6 +138,7 @@ def test_the_daemon_reads_every_poll_interval_without_an_event_stream(own_cluste
     own_cluster.scale("/web", 4)
     own_cluster.wait_idle()
     door.wait_for_tasks(own_cluster, "web")
+    door.wait_for("agreed", door.now())  # traffic may be ahead of the journal
     start = door.now()
     until(lambda: len(door.journal("agreed", start)) > 1)
     assert door.journal("reload", start) == []
