@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import kernel
@@ -66,13 +66,13 @@ class Renderer:
         self._catalogue = catalogue
         self._rules = rules
         self._limits = limits
-        self._memo: dict[tuple[str, int, str], tuple[Service, FirstUse, Fragment]] = {}
+        self._memo: dict[tuple[str, int, str], _Written] = {}
         self.memo_hits = 0
         self.memo_misses = 0
 
     def render(self, desired: DesiredState) -> Rendering:
         """Render the whole document. Services whose templates cannot be filled in are left out with a note."""
-        written: list[tuple[Service, Fragment]] = []
+        written: list[_Written] = []
         notes = list(desired.notes)
         memo = {}
         http_map = https_map = appid_map = self._rules.haproxy_map
@@ -80,73 +80,77 @@ class Renderer:
         for service in desired.services:
             first_use = FirstUse(http_map, https_map, appid_map, service.app_id not in seen_apps)
             try:
-                fragment = self._fragment(service, first_use)
+                each = self._write(service, first_use)
             except (ServiceError, TemplateError) as error:
                 notes.append(Note(service.app_id, str(error), service.port, mistake=True))
                 continue
             except Exception as error:  # noqa: BLE001 - one service must never cost the others anything
                 notes.append(Note(service.app_id, bug(error), service.port, mistake=True))
                 continue
-            written.append((service, fragment))
-            memo[_key(service)] = (service, first_use, fragment)
-            http_map = http_map and not fragment.vhost.wrote_http_map
-            https_map = https_map and not fragment.vhost.wrote_https_map
-            appid_map = appid_map and fragment.app_entry is None
+            written.append(each)
+            memo[_key(service)] = each
+            http_map = http_map and not each.fragment.vhost.wrote_http_map
+            https_map = https_map and not each.fragment.vhost.wrote_https_map
+            appid_map = appid_map and each.fragment.app_entry is None
             if service.mode == "http":
                 seen_apps.add(service.app_id)
         self._memo = memo
         return self._join(written, notes)
 
-    def _fragment(self, service: Service, first_use: FirstUse) -> Fragment:
+    def _write(self, service: Service, first_use: FirstUse) -> _Written:
         known = self._memo.get(_key(service))
-        if known is not None and known[1] == first_use and (known[0] is service or known[0] == service):
+        if (
+            known is not None
+            and known.first_use == first_use
+            and (known.service is service or known.service == service)
+        ):
             self.memo_hits += 1
-            return known[2]
+            return known
         self.memo_misses += 1
-        return render_fragment(service, self._catalogue, self._rules, first_use)
+        return _written(service, first_use, render_fragment(service, self._catalogue, self._rules, first_use))
 
-    def _join(self, written: list[tuple[Service, Fragment]], notes: list[Note]) -> Rendering:
+    def _join(self, written: list[_Written], notes: list[Note]) -> Rendering:
         listeners = len(written) * (3 if self._rules.group_https_by_vhost else 1)
-        checked = sum(fragment.checked for _, fragment in written)
+        checked = sum(each.fragment.checked for each in written)
         head = Piece(self._catalogue.head(self._limits.head_values(listeners, checked)), None)
-        pieces = tuple(piece for piece in (head, *self._pieces(written)) if piece.text)
-        domains = dict.fromkeys(pair for _, fragment in written for pair in fragment.vhost.domains)
-        apps = dict.fromkeys(fragment.app_entry for _, fragment in written if fragment.app_entry is not None)
+        pieces = (head, *chain.from_iterable(self._pieces(written)))
+        domains = dict.fromkeys(chain.from_iterable(each.fragment.vhost.domains for each in written))
+        apps = dict.fromkeys(each.fragment.app_entry for each in written if each.fragment.app_entry is not None)
         return Rendering(
-            config="".join(piece.text for piece in pieces),
+            config="".join([piece.text for piece in pieces]),
             domain_map=kernel.map_text(list(domains)),
             app_map=kernel.map_text(list(apps)),
-            services=tuple(service for service, _ in written),
+            services=tuple([each.service for each in written]),
             notes=tuple(notes),
             warning=self._limits.warning(listeners, checked),
             pieces=pieces,
         )
 
-    def _pieces(self, written: list[tuple[Service, Fragment]]) -> Iterator[Piece]:
-        """Yield the document after its head, in the order of COMPAT.md 6.1."""
-        yield from (Piece(fragment.userlist, service.app_id) for service, fragment in written)
-        by_rank = sorted(written, key=lambda each: -each[1].vhost.rank)
+    def _pieces(self, written: list[_Written]) -> Iterator[Iterable[Piece]]:
+        """Yield runs of the document after its head, in the order of COMPAT.md 6.1."""
+        yield from (each.userlist for each in written)
+        by_rank = sorted(written, key=lambda each: -each.fragment.vhost.rank)
         if not self._rules.dont_bind_http_https:
             yield self._global("HTTP_FRONTEND_HEAD")
-            yield from (Piece(fragment.vhost.http, service.app_id) for service, fragment in by_rank)
+            yield from (each.http for each in by_rank)
         yield self._global("HTTP_FRONTEND_APPID_HEAD")
-        yield from (Piece(fragment.appid, service.app_id) for service, fragment in written)
+        yield from (each.appid for each in written)
         if not self._rules.dont_bind_http_https:
             if self._rules.group_https_by_vhost:
                 yield from self._grouped_https(written)
             else:
                 yield self._global("HTTPS_FRONTEND_HEAD", sslCerts=_certificates(self._rules.ssl_certs))
-                yield from (Piece(fragment.vhost.https, service.app_id) for service, fragment in by_rank)
-        yield from (Piece(fragment.frontend, service.app_id) for service, fragment in written)
-        yield from (Piece(fragment.backend, service.app_id) for service, fragment in written)
+                yield from (each.https for each in by_rank)
+        yield from (each.frontend for each in written)
+        yield from (each.backend for each in written)
 
-    def _grouped_https(self, written: list[tuple[Service, Fragment]]) -> Iterator[Piece]:
+    def _grouped_https(self, written: list[_Written]) -> Iterator[Iterable[Piece]]:
         """Yield the https part with a frontend of its own per host (COMPAT.md 6.9)."""
         table: dict[str, _Host] = {}
-        for service, fragment in written:
-            for entry in fragment.vhost.hosts:
+        for each in written:
+            for entry in each.fragment.vhost.hosts:
                 host = table.setdefault(entry.host, _Host())
-                host.texts += [(rank, Piece(text, service.app_id)) for rank, text in entry.texts]
+                host.texts += [(rank, _pieces_of(text, each.service)) for rank, text in entry.texts]
                 host.certificates.update(entry.certificates)
                 host.bind_options.update(entry.bind_options)
         yield self._global("HTTPS_GROUPED_FRONTEND_HEAD")
@@ -155,7 +159,7 @@ class Renderer:
         for name, host in sorted(table.items()):
             yield from self._grouped_host(kernel.clean(name), host)
 
-    def _grouped_host(self, cleaned: str, host: _Host) -> Iterator[Piece]:
+    def _grouped_host(self, cleaned: str, host: _Host) -> Iterator[Iterable[Piece]]:
         certificates = host.certificates or self._rules.ssl_certs
         yield self._global("HTTPS_GROUPED_VHOST_BACKEND_HEAD", name=cleaned)
         yield self._global(
@@ -164,17 +168,43 @@ class Renderer:
             sslCerts=_certificates(sorted(set(certificates))),
             bindOpts=" ".join(f" {options}" for options in sorted(host.bind_options)),
         )
-        yield from (piece for _, piece in sorted(host.texts, key=lambda each: -each[0]))
+        yield from (pieces for _, pieces in sorted(host.texts, key=lambda each: -each[0]))
 
-    def _global(self, template: str, **values: str) -> Piece:
-        return Piece(self._catalogue.fill(template, {}, values), None)
+    def _global(self, template: str, **values: str) -> tuple[Piece, ...]:
+        text = self._catalogue.fill(template, {}, values)
+        return (Piece(text, None),) if text else ()
+
+
+class _Written(NamedTuple):
+    """A service with everything that its text was made from, and its pieces for each part of the document."""
+
+    service: Service
+    first_use: FirstUse
+    fragment: Fragment
+    userlist: tuple[Piece, ...]
+    http: tuple[Piece, ...]
+    appid: tuple[Piece, ...]
+    https: tuple[Piece, ...]
+    frontend: tuple[Piece, ...]
+    backend: tuple[Piece, ...]
+
+
+def _written(service: Service, first_use: FirstUse, fragment: Fragment) -> _Written:
+    vhost = fragment.vhost
+    texts = (fragment.userlist, vhost.http, fragment.appid, vhost.https, fragment.frontend, fragment.backend)
+    return _Written(service, first_use, fragment, *(_pieces_of(text, service) for text in texts))
+
+
+def _pieces_of(text: str, service: Service) -> tuple[Piece, ...]:
+    """Return ``text`` as a piece of the document; no text is no piece."""
+    return (Piece(text, service.app_id),) if text else ()
 
 
 @dataclass(slots=True)
 class _Host:
     """What the services together say about one host of the grouped https part."""
 
-    texts: list[tuple[int, Piece]] = field(default_factory=list)
+    texts: list[tuple[int, tuple[Piece, ...]]] = field(default_factory=list)
     certificates: set[str] = field(default_factory=set)
     bind_options: set[str] = field(default_factory=set)
 
