@@ -40,6 +40,8 @@ CLAIM_PORT = 21001
 """Whoever listens there has the address; all other ports of it are then free."""
 WITHIN_S = 20.0
 STOP_WITHIN_S = 30.0
+IN_LISTS = frozenset({"tasks"})
+"""What fastlb has embedded when it reads all apps."""
 FOREIGN = ("FASTLB_", "HAPROXY_", "MARATHON_", "VAULT_", "DCOS_", "POLL_", "SYSLOG_", "FRAMEWORK_")
 """Variables that fastlb would take for its own."""
 QUICK = ("--settle", "0.01", "--settle-max", "0.1", "--max-backoff", "0.2", "--stop-grace", "2")
@@ -67,12 +69,14 @@ def distort(marathon: SimulatedMarathon, app_id: str, change: Callable[[Json], N
 
     def work(service: Any) -> None:
         from fastlb.simulator import shapes
+        from fastlb.simulator.api import SINGLE_APP_EMBEDS
 
-        app, embeds = service.cluster.app(app_id), frozenset({"tasks"})
-        app.written.clear()
-        document = orjson.loads(shapes.app_bytes(app, service.cluster.world.dialect, embeds))
-        change(document)
-        app.written[embeds] = orjson.dumps(document)
+        app = service.cluster.app(app_id)
+        app.touch()
+        for embeds in (IN_LISTS, IN_LISTS | SINGLE_APP_EMBEDS):
+            document = orjson.loads(shapes.app_bytes(app, service.cluster.world.dialect, embeds))
+            change(document)
+            app.written[embeds] = orjson.dumps(document)
 
     marathon.call(work)
 

@@ -1,0 +1,66 @@
+"""From what Marathon said to what HAProxy is given, and which apps go on in an older form."""
+
+from __future__ import annotations
+
+from fastlb.decision import Decider, mistakes_of
+from fastlb.store import Store
+from tests.fakes.apps import app, renderer_of, rules_of, task
+
+
+def deciding(*documents):
+    decider = Decider(Store(0.0), renderer_of(), rules_of())
+    decider.store.take(documents, 0.0)
+    return decider
+
+
+def vhosts(rendering):
+    return [service.options.vhost for service in rendering.services]
+
+
+def web(vhost="web.test", **members):
+    labels = {"HAPROXY_0_VHOST": vhost, **members.pop("labels", {})}
+    return app("/web", [10000], labels, **members)
+
+
+BAD_LABEL = {"HAPROXY_0_BACKEND_WEIGHT": "heavy"}
+
+
+def test_names_of_hosts_are_asked_for_and_their_addresses_used():
+    decider = deciding(app("/web", tasks=[task(host="agent.test")]))
+    assert decider.names_to_resolve() == {"agent.test"}
+    assert decider.decide().services == ()
+    decider.addresses = {"agent.test": "127.0.0.9"}
+    assert [server.address for service in decider.decide().services for server in service.servers] == ["127.0.0.9"]
+
+
+def test_a_service_whose_labels_became_unusable_goes_on_as_it_was():
+    decider = deciding(web())
+    decider.accepted(decider.decide())
+    decider.store.take([web("new.test", labels=BAD_LABEL, tasks=[task(1), task(2, ports=[31005])])], 1.0)
+    rendering = decider.decide()
+    assert vhosts(rendering) == ["web.test"]
+    assert len(rendering.services[0].servers) == 2
+    assert "HAPROXY_0_BACKEND_WEIGHT" in decider.quarantine.refused["/web"].reason
+
+
+def test_a_service_whose_labels_never_could_be_used_is_left_out():
+    decider = deciding(web(labels=BAD_LABEL))
+    rendering = decider.decide()
+    assert (vhosts(rendering), mistakes_of(rendering)) == ([], {"/web": 1})
+    assert not decider.quarantine.refused
+
+
+def test_a_form_with_as_many_mistakes_as_before_is_taken():
+    decider = deciding(web(labels=BAD_LABEL))
+    decider.accepted(decider.decide())
+    decider.store.take([web("new.test", labels=BAD_LABEL)], 1.0)
+    decider.decide()
+    assert not decider.quarantine.refused
+
+
+def test_of_some_apps_only_those_are_rendered_and_nothing_is_learned():
+    decider = deciding(web(), app("/other", [10001]))
+    decider.accepted(decider.decide())
+    decider.store.take([web(labels=BAD_LABEL), app("/other", [10001])], 1.0)
+    assert [service.app_id for service in decider.decide(only={"/other"}).services] == ["/other"]
+    assert not decider.quarantine.refused

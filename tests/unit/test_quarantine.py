@@ -1,0 +1,115 @@
+"""Which form of an app is tried: the newest, the last good one, or none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fastlb.quarantine import Quarantine, id_in_haproxy
+from tests.fakes.apps import app, read_all, task
+
+
+def form(app_id="/web", tasks=1, **labels):
+    (found,), _ = read_all([app(app_id, labels=labels, tasks=[task(number) for number in range(tasks)])])
+    return found
+
+
+GOOD, BAD, MENDED = form(), form(HAPROXY_0_BALANCE="bad"), form(HAPROXY_0_BALANCE="source")
+
+
+def accepting(*apps):
+    quarantine = Quarantine()
+    quarantine.accepted(apps, {})
+    return quarantine
+
+
+def test_apps_are_tried_as_they_are():
+    assert Quarantine().forms([GOOD, BAD]) == [GOOD, BAD]
+
+
+def test_a_refused_app_that_was_never_good_is_left_out_until_it_changes():
+    quarantine = Quarantine()
+    assert quarantine.refuse("/web", "no", [BAD]) == ["/web"]
+    assert quarantine.forms([BAD]) == []
+    assert quarantine.refused["/web"].entirely
+    assert quarantine.forms([MENDED]) == [MENDED]
+    assert not quarantine.refused
+
+
+def test_an_app_that_was_good_goes_on_in_its_last_good_form_with_its_present_tasks():
+    quarantine = accepting(GOOD)
+    quarantine.refuse("/web", "no", [BAD])
+    more_tasks = form(tasks=3, HAPROXY_0_BALANCE="bad")
+    assert quarantine.forms([more_tasks]) == [replace(GOOD, tasks=more_tasks.tasks)]
+    assert not quarantine.refused["/web"].entirely
+
+
+def test_when_the_last_good_form_is_refused_too_nothing_of_the_app_is_left_until_anything_of_it_changes():
+    quarantine = accepting(GOOD)
+    quarantine.refuse("/web", "no", [BAD])
+    quarantine.refuse("/web", "no again", [BAD])
+    assert quarantine.forms([BAD]) == []
+    assert quarantine.refused["/web"].reason == "no again"
+    one_task_more = form(tasks=2, HAPROXY_0_BALANCE="bad")
+    assert quarantine.forms([one_task_more]) == [one_task_more]
+
+
+def test_a_form_that_was_good_and_is_refused_now_has_no_substitute():
+    quarantine = accepting(GOOD)
+    quarantine.refuse("/web", "its port is taken", [GOOD])
+    assert quarantine.forms([GOOD]) == []
+
+
+def test_what_was_applied_while_an_app_was_refused_does_not_make_its_bad_form_good():
+    quarantine = accepting(GOOD)
+    quarantine.refuse("/web", "no", [BAD])
+    quarantine.accepted([BAD], {})
+    assert quarantine.forms([BAD]) == [GOOD]
+
+
+def test_released_apps_are_tried_as_they_are_and_can_be_refused_again():
+    quarantine = accepting(GOOD)
+    quarantine.refuse("/web", "no", [BAD])
+    quarantine.release_all()
+    assert quarantine.forms([BAD]) == [BAD]
+    quarantine.refuse("/web", "no", [BAD])
+    assert quarantine.forms([BAD]) == [GOOD]
+
+
+def test_of_a_deployment_group_only_the_member_that_changed_is_refused():
+    blue = form("/blue", HAPROXY_DEPLOYMENT_GROUP="shop")
+    green = form("/green", HAPROXY_DEPLOYMENT_GROUP="shop")
+    quarantine = accepting(blue)
+    assert quarantine.refuse("/shop", "no", [blue, green]) == ["/green"]
+    assert quarantine.forms([blue, green]) == [blue]
+
+
+def test_of_a_deployment_group_in_which_nothing_changed_all_members_are_refused():
+    group = [form(app_id, HAPROXY_DEPLOYMENT_GROUP="shop") for app_id in ("/blue", "/green")]
+    assert accepting(*group).refuse("/shop", "no", group) == ["/blue", "/green"]
+
+
+def test_what_is_known_of_apps_that_are_gone_is_forgotten():
+    quarantine = accepting(GOOD)
+    quarantine.refuse("/web", "no", [BAD])
+    quarantine.accepted([], {})
+    assert not quarantine.refused
+    assert quarantine.forms([BAD]) == [BAD]
+    quarantine.refuse("/web", "no", [BAD])
+    assert quarantine.forms([BAD]) == []
+
+
+def test_an_older_form_is_better_only_if_fewer_of_its_services_were_left_out():
+    quarantine = accepting(GOOD)
+    assert quarantine.has_better(BAD, 1)
+    assert not quarantine.has_better(BAD, 0)
+    assert not quarantine.has_better(replace(GOOD, tasks=()), 1), "only its tasks differ"
+    assert not quarantine.has_better(form("/new"), 1)
+    quarantine.accepted([GOOD], {"/web": 2})
+    assert not quarantine.has_better(BAD, 2)
+
+
+def test_the_id_of_an_app_in_haproxy_is_that_of_its_deployment_group():
+    assert id_in_haproxy(form("/blue", HAPROXY_DEPLOYMENT_GROUP="shop")) == "/shop"
+    assert id_in_haproxy(form("/blue", HAPROXY_DEPLOYMENT_GROUP="/shop")) == "/shop"
+    assert id_in_haproxy(form("/blue", HAPROXY_DEPLOYMENT_GROUP="")) == "/blue"
+    assert id_in_haproxy(form("/blue", HAPROXY_DEPLOYMENT_GROUP=5)) == "/blue"
