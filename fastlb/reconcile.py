@@ -80,6 +80,7 @@ class Reconciler:
         self._exit: ExitCode | None = None
         self._fetching = False
         self._fetch_due_s: float | None = None
+        self._not_before_s = 0.0
         self._retry_due_s: float | None = None
         self._retry_pause_s = FIRST_RETRY_S
         self._resync_due_s = monotonic() + (FIRST_READ_WITHIN_S if settings.follow_events else 0.0)
@@ -155,7 +156,8 @@ class Reconciler:
         if self._marked_at_s is None:
             self._marked_at_s = message.at_monotonic_s
         quiet_s = message.at_monotonic_s + self._settings.settle_s
-        self._fetch_due_s = min(quiet_s, self._marked_at_s + self._settings.settle_max_s)
+        settled_s = min(quiet_s, self._marked_at_s + self._settings.settle_max_s)
+        self._fetch_due_s = max(settled_s, self._not_before_s)
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
@@ -180,6 +182,8 @@ class Reconciler:
         self._fetch_due_s = monotonic()
 
     def _fetch(self) -> None:
+        if not self._decider.store.complete:
+            self._marks.mark_everything()
         self._fetching, self._fetch_due_s = True, None
         self._marked_before_fetch_s, self._marked_at_s = self._marked_at_s, None
         self._hands.fetcher.fetch(self._marks.take())
@@ -194,7 +198,7 @@ class Reconciler:
         if self._settings.once:
             self._exit = ExitCode.FAILED
         self._marked_at_s = self._marked_at_s or self._marked_before_fetch_s
-        self._fetch_due_s = monotonic() + self._next_pause_s()
+        self._fetch_due_s = self._not_before_s = monotonic() + self._next_pause_s()
 
     def _can_be_read(self) -> None:
         self._fetching = False

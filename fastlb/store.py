@@ -45,6 +45,8 @@ class Store:
         self._empty_grace_s = empty_grace_s
         self._expects_apps = expects_apps
         self._empty_since_s: float | None = None
+        self.complete = False
+        """Whether everything was read once; until then the apps are not the cluster."""
         self._apps: dict[str, App] = {}
         self._verdicts: dict[str, bool] = {}
         self._notes: dict[str, Note] = {}
@@ -78,6 +80,7 @@ class Store:
         held_back_s = self._disbelief(documents, now_s)
         if held_back_s is not None:
             return Taken(frozenset(), held_back_s)
+        self.complete = True
         self._notes, self._absent = {}, set()
         apps: dict[str, App] = {}
         for document in documents:
