@@ -41,7 +41,7 @@ def cases() -> dict[str, tuple[Any, ...]]:
     """Return typical arguments for every function of the hot path."""
     source = template_sources({})["BACKEND_SERVER_OPTIONS"]
     program = compile_placeholders(source.text)
-    servers = [(f"agent-{number}.example.com", f"10.0.3.{number}", 31000 + number, False) for number in range(20)]
+    servers = [(f"agent-{number}.example.com", f"127.0.3.{number}", 31000 + number, False) for number in range(20)]
     values = _native.server_values(servers[:1], True, [""])[0]
     pairs = [(f"svc-{number}.example.com", f"shop_svc-{number}_{10000 + number}") for number in range(1000)]
     return {

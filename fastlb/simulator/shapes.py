@@ -234,7 +234,7 @@ def _ip_addresses(task: Task) -> list[Json]:
     if not task.address_known or task.dead:
         return []
     mode, place = task.definition.mode, task.place
-    shown = {Mode.HOST: place.host, Mode.CONTAINER: place.ip}.get(mode, "172.17.0.2")
+    shown = {Mode.HOST: place.host, Mode.CONTAINER: place.ip}.get(mode, "127.17.0.2")
     return [{"ipAddress": shown, "protocol": "IPv4"}]
 
 
