@@ -1,4 +1,4 @@
-"""One HTTP request to one answer.
+"""HTTP requests to answers, one or several at once.
 
 It must not know what is asked for, what the answer means, or where credentials come from: secret headers
 are handed in. Data flows: `Request` -> `transfer` -> `Answer`, or `MarathonUnreachable` with the reason in
@@ -8,6 +8,7 @@ words.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
@@ -15,14 +16,17 @@ from typing import TYPE_CHECKING, Self
 import pycurl
 
 from fastlb.errors import MarathonUnreachable
-from fastlb.marathon.transfer import Head, Request, Tls, prepare, run
+from fastlb.marathon.transfer import Head, Request, Tls, prepare, run_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable
     from types import TracebackType
 
 #: Seconds one request may take in all, however steadily its bytes trickle in.
 TOTAL_TIMEOUT_S = 300.0
+#: Requests under way at once, and so connections: enough to hide the round trips, few for a Marathon that
+#: serves everybody else too (`--http_max_concurrent_requests`, MARATHON.md 1.7).
+MOST_AT_ONCE = 8
 #: Bytes one answer may hold after decompression; 5,000 apps with 3 tasks each are about 17 MB.
 MAX_BODY_BYTES = 512 * 1024 * 1024
 
@@ -43,7 +47,7 @@ class Answer:
 
 
 class Http:
-    """Sends one request at a time over kept-alive connections, from one thread at a time.
+    """Sends requests over kept-alive connections, from one thread at a time.
 
     `requests` and `received_bytes` (as on the wire, so compressed) count from the start, failures included.
 
@@ -72,7 +76,6 @@ class Http:
         self._read_timeout_s = read_timeout_s
         self._max_body_bytes = max_body_bytes
         self._cancelled = cancelled
-        self._curl = pycurl.Curl()
         self._multi = pycurl.CurlMulti()
 
     def __enter__(self) -> Self:
@@ -85,7 +88,6 @@ class Http:
 
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
-        self._curl.close()
         self._multi.close()
 
     def send(self, request: Request) -> Answer:
@@ -95,22 +97,42 @@ class Http:
             MarathonUnreachable: there was no whole answer; the message is the reason, without the URL.
 
         """
-        exchange = _Exchange(self._read_timeout_s, self._max_body_bytes, self._cancelled)
-        self._curl.reset()
-        prepare(self._curl, request, self._tls, self._connect_timeout_s)
-        exchange.attach(self._curl)
-        failure = run(self._multi, self._curl, request, exchange.give_up)
+        [(_, outcome)] = self.send_all([request])
+        if isinstance(outcome, MarathonUnreachable):
+            raise outcome
+        return outcome
+
+    def send_all(self, requests: Iterable[Request]) -> Generator[tuple[Request, Answer | MarathonUnreachable]]:
+        """Send requests, at most `MOST_AT_ONCE` at once, and give each with what came of it, as that comes.
+
+        Nothing else can be sent before the iterator has come to its end or was closed, which gives up the rest.
+        """
+        with ExitStack() as stack:
+            exchanges = (self._begin(request, stack) for request in requests)
+            with closing(run_all(self._multi, exchanges, MOST_AT_ONCE)) as ended:
+                for exchange, failure in ended:
+                    yield exchange.request, MarathonUnreachable(failure) if failure else exchange.answer()
+
+    def _begin(self, request: Request, stack: ExitStack) -> _Exchange:
+        exchange = _Exchange(request, self._read_timeout_s, self._max_body_bytes, self._cancelled)
+        stack.callback(self._end, exchange)
+        prepare(exchange.curl, request, self._tls, self._connect_timeout_s)
         self.requests += 1
+        return exchange
+
+    def _end(self, exchange: _Exchange) -> None:
         self.received_bytes += exchange.received_bytes
-        if failure:
-            raise MarathonUnreachable(failure)
-        return exchange.answer(self._curl)
+        exchange.curl.close()
 
 
 class _Exchange:
     """What one running request has received so far, and the limits it has to keep."""
 
-    def __init__(self, read_timeout_s: float, max_body_bytes: int, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, request: Request, read_timeout_s: float, max_body_bytes: int, cancelled: Callable[[], bool]
+    ) -> None:
+        self.curl = pycurl.Curl()
+        self.request = request
         self.received_bytes = 0
         self._head = Head()
         self._body = bytearray()
@@ -118,22 +140,20 @@ class _Exchange:
         self._max_body_bytes = max_body_bytes
         self._cancelled = cancelled
         self._last_byte_s = time.monotonic()
+        self.curl.setopt(pycurl.ACCEPT_ENCODING, "gzip")
+        self.curl.setopt(pycurl.TIMEOUT_MS, int(TOTAL_TIMEOUT_S * 1000))
+        self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
+        self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
+        self.curl.setopt(pycurl.XFERINFOFUNCTION, self._take_progress)
+        self.curl.setopt(pycurl.NOPROGRESS, False)
 
-    def attach(self, curl: pycurl.Curl) -> None:
-        curl.setopt(pycurl.ACCEPT_ENCODING, "gzip")
-        curl.setopt(pycurl.TIMEOUT_MS, int(TOTAL_TIMEOUT_S * 1000))
-        curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
-        curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
-        curl.setopt(pycurl.XFERINFOFUNCTION, self._take_progress)
-        curl.setopt(pycurl.NOPROGRESS, False)
-
-    def answer(self, curl: pycurl.Curl) -> Answer:
+    def answer(self) -> Answer:
         return Answer(
             status=self._head.status,
             headers=tuple(self._head.headers),
             body=bytes(self._body),
-            seconds=curl.getinfo(pycurl.TOTAL_TIME),
-            url=curl.getinfo(pycurl.EFFECTIVE_URL),
+            seconds=self.curl.getinfo(pycurl.TOTAL_TIME),
+            url=self.curl.getinfo(pycurl.EFFECTIVE_URL),
         )
 
     def give_up(self) -> str:

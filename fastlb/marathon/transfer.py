@@ -1,8 +1,8 @@
-"""One transfer with libcurl, and the rules that hold for each one: TLS, redirects, credentials, giving up.
+"""Transfers with libcurl, and the rules that hold for each one: TLS, redirects, credentials, giving up.
 
 It must not know what is transferred; plain requests and the event stream both go through here. Data flows:
-a `Request` -> `prepare` -> a handle, to which the caller adds where the bytes go -> `run` -> nothing, or
-why it failed.
+a `Request` -> `prepare` -> a handle, to which the caller adds where the bytes go -> `run`, or `run_all` for
+several at once -> nothing, or why it failed.
 
 Redirects (MARATHON.md 1.8): a GET follows one, and takes its credentials along even to another host, since
 that is how a follower points at the leader. From https to plain http it takes them never: the redirect is
@@ -15,12 +15,13 @@ import os
 import ssl
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 import pycurl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterable
     from pathlib import Path
 
 #: Seconds after which an idle connection is not used again: Marathon closes it after 30 (MARATHON.md 1.7).
@@ -49,6 +50,29 @@ class Request:
     headers: tuple[str, ...] = ()
     secret_headers: tuple[str, ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
+
+
+class Transfer(Protocol):
+    """A handle that was prepared for a request, and when to give it up.
+
+    `give_up` is asked after every piece and at least every `TICK_S`, also while a name is resolved or a
+    connection made; a reason from it ends the transfer.
+    """
+
+    @property
+    def curl(self) -> pycurl.Curl:
+        """The handle."""
+
+    @property
+    def request(self) -> Request:
+        """What the handle was prepared for."""
+
+    @property
+    def give_up(self) -> Callable[[], str]:
+        """Gives why not to wait any longer; nothing while there is no reason."""
+
+
+T = TypeVar("T", bound=Transfer)
 
 
 class Head:
@@ -87,25 +111,61 @@ def prepare(curl: pycurl.Curl, request: Request, tls: Tls, connect_timeout_s: fl
 
 
 def run(multi: pycurl.CurlMulti, curl: pycurl.Curl, request: Request, give_up: Callable[[], str]) -> str:
-    """Carry out a prepared transfer to its end; give the reason why it failed, in words, or nothing.
+    """Carry out one prepared transfer to its end, as `run_all` does; give why it failed, or nothing."""
+    [(_, failure)] = run_all(multi, [_Single(curl, request, give_up)], 1)
+    return failure
 
-    `give_up` is asked after every piece and at least every `TICK_S`, also while a name is resolved or a
-    connection made; a reason from it ends the transfer. No reason holds an address or a secret.
+
+def run_all(multi: pycurl.CurlMulti, transfers: Iterable[T], most: int) -> Generator[tuple[T, str]]:
+    """Carry out transfers, at most `most` at once; give each as it ends, with the reason why it failed, or nothing.
+
+    The next one is taken from `transfers` only when it can begin. Closing the iterator ends what is under way. No
+    reason holds an address or a secret.
     """
-    multi.add_handle(curl)
+    waiting = iter(transfers)
+    running: dict[pycurl.Curl, T] = {}
     try:
-        while multi.perform()[1]:
-            if reason := give_up():
-                return reason
-            _wait(multi)
-        failed = multi.info_read()[2]
-        return give_up() or _why_failed(curl, request, *failed[0][1:]) if failed else ""
+        while True:
+            for transfer in islice(waiting, most - len(running)):
+                multi.add_handle(transfer.curl)
+                running[transfer.curl] = transfer
+            if not running:
+                return
+            multi.perform()
+            ended = _ended(multi, running)
+            for transfer, _ in ended:
+                multi.remove_handle(transfer.curl)
+                del running[transfer.curl]
+            yield from ended
+            if not ended:
+                _wait(multi)
     finally:
-        multi.remove_handle(curl)
+        for curl in running:
+            multi.remove_handle(curl)
+
+
+class _Single(NamedTuple):
+    """The transfer of `run`."""
+
+    curl: pycurl.Curl
+    request: Request
+    give_up: Callable[[], str]
+
+
+def _ended(multi: pycurl.CurlMulti, running: dict[pycurl.Curl, T]) -> list[tuple[T, str]]:
+    """The running transfers that are over, or are to be given up, with the reason why they failed."""
+    _, done, failed = multi.info_read()
+    reasons = dict.fromkeys(done, "")
+    for curl, code, text in failed:
+        reasons[curl] = running[curl].give_up() or _why_failed(curl, running[curl].request, code, text)
+    for curl in running.keys() - reasons.keys():
+        if reason := running[curl].give_up():
+            reasons[curl] = reason
+    return [(running[curl], reason) for curl, reason in reasons.items()]
 
 
 def _wait(multi: pycurl.CurlMulti) -> None:
-    """Wait for the sockets of a transfer, for libcurl's own timers, or for the next tick."""
+    """Wait for the sockets of the transfers, for libcurl's own timers, or for the next tick."""
     due_ms = multi.timeout()
     tick_s = TICK_S if due_ms < 0 else min(TICK_S, due_ms / 1000)
     if any(multi.fdset()):

@@ -106,6 +106,8 @@ class Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     # Ended threads are waited for, so that a test leaves none behind.
     daemon_threads = False
+    # With the 5 that it would have otherwise, one of many connections at once waits a second for its second try.
+    request_queue_size = 64
     fake: FakeMarathon
 
     def handle_error(self, request: object, client_address: object) -> None:
