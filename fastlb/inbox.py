@@ -28,16 +28,22 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class AppsFetched:
-    """Answers about single apps, by id; None stands for an app that is not there."""
+    """Answers about single apps, by id; None stands for an app that is not there.
+
+    ``failed`` are the ids of the same reading that have no answer; if there are any, a FetchFailed about them follows.
+    """
 
     answers: dict[str, dict[str, Any] | None]
+    failed: frozenset[str]
     seconds: float
     received_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """No endpoint gave a usable answer; ``reason`` names each. ``reading`` is what could not be read."""
+    """No endpoint gave a usable answer; ``reason`` names each. ``reading`` is what could not be read: all that was
+    asked for, or the rest of an AppsFetched.
+    """
 
     reason: str
     reading: Reading

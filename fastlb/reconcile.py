@@ -87,6 +87,7 @@ class Reconciler:
         self._marked_at_s: float | None = None
         self._marked_before_fetch_s: float | None = None
         self._fetch_failure = ""
+        self._failing_alone: frozenset[str] = frozenset()
 
     def run(self) -> ExitCode:
         """Run until a signal, or until the one pass is done; return how the process shall end."""
@@ -112,7 +113,8 @@ class Reconciler:
     def _run_timers(self) -> None:
         now_s = monotonic()
         if now_s >= self._resync_due_s:
-            self._repairing = self._settings.follow_events and self._applied is not None and self._marked_at_s is None
+            told = self._marked_at_s is not None or bool(self._fetch_failure)
+            self._repairing = self._settings.follow_events and self._applied is not None and not told
             self._resync()
         if self._fetch_due_s is not None and now_s >= self._fetch_due_s and not self._fetching:
             self._fetch()
@@ -197,8 +199,13 @@ class Reconciler:
         self._hands.journal.write("fetch_failed", reason=message.reason)
         if self._settings.once:
             self._exit = ExitCode.FAILED
+        due_s = monotonic() + self._next_pause_s()
+        if not message.reading.everything and message.reading.app_ids <= self._failing_alone:
+            # Marathon answered for other apps: what events say of those is neither held up nor hurried.
+            self._fetch_due_s = min(due_s, self._fetch_due_s or due_s)
+            return
         self._marked_at_s = self._marked_at_s or self._marked_before_fetch_s
-        self._fetch_due_s = self._not_before_s = monotonic() + self._next_pause_s()
+        self._fetch_due_s = self._not_before_s = due_s
 
     def _can_be_read(self) -> None:
         self._fetching = False
@@ -207,7 +214,9 @@ class Reconciler:
             self._fetch_failure, self._retry_pause_s = "", FIRST_RETRY_S
 
     def _on_apps_fetched(self, message: AppsFetched) -> None:
-        self._can_be_read()
+        self._failing_alone = message.failed
+        if not message.failed:
+            self._can_be_read()
         taken = self._decider.store.take_apps(message.answers)
         self._record_fetch(taken.changed, message, sorted(message.answers))
         if taken.order_unknown:

@@ -7,7 +7,7 @@ ones below.
 
 from __future__ import annotations
 
-from fastlb.marathon.client import MarathonClient
+from fastlb.marathon.client import AppAnswers, MarathonClient
 from fastlb.marathon.config import MarathonConfig
 from fastlb.marathon.login import (
     BasicLogin,
@@ -22,6 +22,7 @@ from fastlb.marathon.stream import EventStream
 from fastlb.marathon.transfer import Tls
 
 __all__ = [
+    "AppAnswers",
     "BasicLogin",
     "DcosLogin",
     "EventStream",

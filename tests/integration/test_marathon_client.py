@@ -4,6 +4,7 @@ import base64
 import logging
 import socket
 import ssl
+import threading
 import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastlb.errors import CredentialsError, LoginError, MarathonUnreachable, UsageError
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.marathon import (
+    AppAnswers,
     BasicLogin,
     DcosLogin,
     EventStream,
@@ -30,10 +32,11 @@ from fastlb.marathon import (
     login_from_vault,
 )
 from fastlb.marathon import stream as stream_room
-from fastlb.marathon.http import Http
+from fastlb.marathon.http import MOST_AT_ONCE, Http
 from fastlb.marathon.transfer import Request
 from fastlb.sse import EventDecoder
 from tests.fakes.marathon_http import (
+    DEADLINE_S,
     FakeMarathon,
     FakeStream,
     answer,
@@ -144,22 +147,6 @@ def test_apps_are_read_with_the_request_that_marathon_lb_sends(marathon, client_
     assert seen.headers["User-Agent"] == "marathon-lb"
 
 
-def test_an_app_is_read_by_its_path_with_the_slashes_as_they_are(marathon, client_of):
-    marathon.answers["/v2/apps/group/web"] = json_answer({"app": {"id": "/group/web"}})
-    assert client_of(marathon.url).app("/group/web") == {"id": "/group/web"}
-
-
-def test_an_app_that_marathon_does_not_know_is_none(marathon, other, client_of):
-    assert client_of(marathon.url, other.url).app("/gone") is None
-    assert other.seen == []
-
-
-def test_an_app_is_not_taken_for_gone_when_marathon_fails(marathon, client_of):
-    marathon.answers["/v2/apps/a"] = json_answer({"message": "starting"}, 503)
-    with pytest.raises(MarathonUnreachable, match="HTTP 503 Service Unavailable"):
-        client_of(marathon.url).app("/a")
-
-
 def test_answers_travel_compressed(marathon, client_of):
     apps = [{"id": f"/app-{n}", "env": {"K": "v" * 100}} for n in range(200)]
     marathon.answers[APPS] = json_answer({"apps": apps})
@@ -248,6 +235,186 @@ def test_an_answer_without_end_is_given_up(marathon):
     http = Http(Tls(), connect_timeout_s=3, read_timeout_s=3, max_body_bytes=999)
     with http, pytest.raises(MarathonUnreachable, match="more than 999 bytes"):
         http.send(Request(marathon.url + "/"))
+
+
+# Reading single apps
+
+
+def path_of(app_id: str) -> str:
+    return f"/v2/apps{app_id}"
+
+
+def serve(fake: FakeMarathon, count: int, with_answer: Callable[[Any], Callable[..., None]] = json_answer) -> list[str]:
+    """Have a fake answer for this many apps; give their ids."""
+    app_ids = [f"/app-{number:02}" for number in range(count)]
+    for app_id in app_ids:
+        fake.answers[path_of(app_id)] = with_answer({"app": {"id": app_id}})
+    return app_ids
+
+
+def as_found(app_ids: list[str]) -> dict[str, Any]:
+    return {app_id: {"id": app_id} for app_id in app_ids}
+
+
+class Crowd:
+    """Holds each answer back until `most` requests were under way at the same time, and notes how many ever were."""
+
+    def __init__(self, most: int) -> None:
+        self.seen_at_once = 0
+        self._most = most
+        self._inside = 0
+        self._change = threading.Condition()
+
+    def hold(self, inner: Callable[..., None]) -> Callable[..., None]:
+        def respond(handler: Any) -> None:
+            with self._change:
+                self._inside += 1
+                self.seen_at_once = max(self.seen_at_once, self._inside)
+                self._change.notify_all()
+                self._change.wait_for(lambda: self.seen_at_once >= self._most, DEADLINE_S)
+                self._inside -= 1
+            inner(handler)
+
+        return respond
+
+
+def test_an_app_is_read_by_its_path_with_the_slashes_as_they_are(marathon, client_of):
+    marathon.answers["/v2/apps/group/web"] = json_answer({"app": {"id": "/group/web"}})
+    assert client_of(marathon.url).apps_by_id(["/group/web"]) == AppAnswers({"/group/web": {"id": "/group/web"}}, {})
+    assert marathon.seen[0].headers["User-Agent"] == "marathon-lb"
+
+
+def test_an_app_that_marathon_does_not_know_is_none(marathon, other, client_of):
+    app_ids = serve(marathon, 2)
+    found = client_of(marathon.url, other.url).apps_by_id([*app_ids, "/gone"]).found
+    assert found == as_found(app_ids) | {"/gone": None}
+    assert other.seen == []
+
+
+def test_thirty_apps_are_read_eight_at_a_time_over_connections_that_are_kept(marathon, client_of):
+    crowd = Crowd(MOST_AT_ONCE)
+    app_ids = serve(marathon, 30, lambda document: crowd.hold(json_answer(document)))
+    client = client_of(marathon.url)
+    for _ in range(2):
+        assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert crowd.seen_at_once == MOST_AT_ONCE
+    assert len(marathon.connections) == MOST_AT_ONCE
+    assert client.requests == len(marathon.seen) == 60
+
+
+def test_bytes_of_many_answers_are_counted_as_they_were_sent(marathon, client_of):
+    app_ids = serve(marathon, 20, lambda document: answer(orjson.dumps(document)))
+    client = client_of(marathon.url)
+    client.apps_by_id(app_ids)
+    assert client.received_bytes == sum(len(orjson.dumps({"app": {"id": app_id}})) for app_id in app_ids)
+
+
+def test_one_slow_app_does_not_hold_up_the_others(marathon, client_of):
+    app_ids = serve(marathon, 30)
+
+    def slow(handler: Any) -> None:
+        eventually(lambda: len(marathon.seen) == len(app_ids))
+        json_answer({"app": {"id": app_ids[0]}})(handler)
+
+    marathon.answers[path_of(app_ids[0])] = slow
+    assert client_of(marathon.url).apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+
+
+# Seconds that good answers certainly come within, while a test waits for one that never comes.
+PATIENT_S = 1.0
+BAD_APPS = {
+    **BAD_ANSWERS,
+    "answered JSON without an app": json_answer({"message": "hm"}),
+    f"no byte for {PATIENT_S:g} s": silence,
+}
+del BAD_APPS["answered JSON without a list of apps"], BAD_APPS["no byte for 0.1 s"]
+
+
+@pytest.mark.parametrize("reason", BAD_APPS)
+def test_a_bad_answer_for_one_of_twenty_apps_fails_alone_and_is_named(reason, marathon, client_of):
+    app_ids = serve(marathon, 20)
+    bad = app_ids[7]
+    marathon.answers[path_of(bad)] = BAD_APPS[reason]
+    answers = client_of(marathon.url, read_timeout_s=PATIENT_S).apps_by_id(app_ids)
+    assert answers.found == as_found([app_id for app_id in app_ids if app_id != bad])
+    assert list(answers.failed) == [bad]
+    assert f"{marathon.url}: {reason}" in answers.failed[bad]
+
+
+def test_an_app_with_another_id_is_passed_on_as_it_is(marathon, client_of):
+    marathon.answers[path_of("/a")] = json_answer({"app": {"id": "/b"}})
+    assert client_of(marathon.url).apps_by_id(["/a"]).found == {"/a": {"id": "/b"}}
+
+
+def test_only_the_apps_that_failed_are_asked_for_at_the_next_endpoint(marathon, other, client_of, caplog):
+    app_ids = serve(marathon, 20)
+    serve(other, 20)
+    marathon.answers[path_of(app_ids[3])] = json_answer({}, 500)
+    client = client_of(marathon.url, other.url)
+    assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert other.paths() == [path_of(app_ids[3])]
+    client.apps_by_id(app_ids[:1])
+    assert len(other.seen) == 1, "the first endpoint works, so it stays the first"
+    assert caplog.text == ""
+
+
+def test_an_app_that_fails_everywhere_has_the_reason_of_each_endpoint(marathon, other, client_of):
+    marathon.answers[path_of("/a")] = json_answer({}, 500)
+    other.answers[path_of("/a")] = json_answer({}, 503)
+    reason = client_of(marathon.url, other.url).apps_by_id(["/a"]).failed["/a"]
+    assert f"{marathon.url}: HTTP 500" in reason
+    assert f"{other.url}: HTTP 503" in reason
+
+
+def test_the_endpoint_that_gave_single_apps_is_asked_first_from_then_on(marathon, client_of, caplog):
+    app_ids = serve(marathon, 20)
+    nobody = f"http://127.0.0.1:{free_port()}"
+    client = client_of(nobody, marathon.url)
+    for _ in range(2):
+        assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert client.requests == 2 * len(app_ids) + MOST_AT_ONCE
+    assert f"asked at {marathon.url} from now on, since {nobody}: connection refused" in caplog.text
+
+
+def test_an_endpoint_that_hangs_costs_one_timeout_however_many_apps_are_asked_for(marathon, other, client_of):
+    app_ids = serve(marathon, 30, lambda _: silence)
+    serve(other, 30)
+    client = client_of(marathon.url, other.url, read_timeout_s=PATIENT_S)
+    assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert len(marathon.seen) < 2 * MOST_AT_ONCE
+
+
+def test_with_nobody_else_to_ask_every_app_is_named_as_failed(marathon, client_of):
+    app_ids = serve(marathon, 30, lambda _: silence)
+    answers = client_of(marathon.url, read_timeout_s=0.3).apps_by_id(app_ids)
+    assert answers.found == {}
+    assert set(answers.failed) == set(app_ids)
+    assert all("no byte for 0.3 s" in reason for reason in answers.failed.values())
+
+
+def test_kept_connections_that_marathon_closed_cost_no_failure(marathon, client_of):
+    app_ids = serve(marathon, 20)
+    client = client_of(marathon.url)
+    client.apps_by_id(app_ids)
+    marathon.cut()
+    assert client.apps_by_id(app_ids).failed == {}
+
+
+def test_a_client_that_read_single_apps_reads_everything_over_the_same_connections(marathon, client_of):
+    app_ids = serve(marathon, 20)
+    marathon.answers[APPS] = json_answer({"apps": []})
+    client = client_of(marathon.url)
+    client.apps_by_id(app_ids)
+    connections = len(marathon.connections)
+    assert client.apps() == []
+    assert len(marathon.connections) == connections
+
+
+def test_a_follower_of_single_apps_is_followed_with_credentials(marathon, other, client_of):
+    app_ids = serve(other, 20, lambda document: protected(BASIC_HEADER, json_answer(document)))
+    for app_id in app_ids:
+        marathon.answers[path_of(app_id)] = redirect(other.url)
+    assert client_of(marathon.url, login=BASIC).apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
 
 
 # Login
@@ -412,6 +579,31 @@ def test_a_dcos_token_is_renewed_on_a_401_and_the_request_repeated(dcos, client_
     dcos.allow(APPS, json_answer({"apps": []}), 2)
     assert client_of(dcos.fake.url, login=DcosLogin(dcos.credential())).apps() == []
     assert dcos.issued == 2
+
+
+def test_a_token_refused_for_many_apps_is_renewed_once_and_only_those_are_asked_for_again(dcos, client_of):
+    app_ids = serve(dcos.fake, 20)
+    for app_id in app_ids[5:]:
+        dcos.allow(path_of(app_id), dcos.fake.answers[path_of(app_id)], 2)
+    client = client_of(dcos.fake.url, login=DcosLogin(dcos.credential()))
+    assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert dcos.issued == 2
+    assert client.requests == 2 + 20 + 15
+
+
+def test_a_login_that_fails_on_the_way_loses_no_app_that_was_read(dcos, other, client_of):
+    app_ids = serve(dcos.fake, 20)
+    log_in = dcos.fake.answers["/acs/api/v1/auth/login"]
+
+    def once(handler: Any) -> None:
+        (answer(b"", 503) if dcos.issued else log_in)(handler)
+
+    dcos.fake.answers["/acs/api/v1/auth/login"] = once
+    dcos.allow(path_of(app_ids[4]), silence, 2)
+    answers = client_of(dcos.fake.url, other.url, login=DcosLogin(dcos.credential())).apps_by_id(app_ids)
+    assert answers.found == as_found([app_id for app_id in app_ids if app_id != app_ids[4]])
+    assert list(answers.failed) == [app_ids[4]]
+    assert "/auth/login: HTTP 503 without a token" in answers.failed[app_ids[4]]
 
 
 def test_a_dcos_token_is_renewed_shortly_before_its_end(dcos, client_of, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 from fastlb.cli import build_parser
 from fastlb.decision import Decider
 from fastlb.events import EventArrived, StreamOpened, mark_of
-from fastlb.inbox import FetchFailed
+from fastlb.inbox import AppsFetched, FetchFailed
 from fastlb.journal import Journal
 from fastlb.marks import Reading
 from fastlb.reconcile import Hands, Reconciler
@@ -93,3 +93,53 @@ def test_events_do_not_hurry_a_marathon_that_could_not_answer(loop):
     loop.tell(status("/b"))
     loop.tick()
     assert len(loop.orders) == 1
+
+
+def single(*app_ids):
+    return Reading(everything=False, app_ids=frozenset(app_ids))
+
+
+@pytest.fixture
+def failing_alone(loop):
+    """A loop that asked for /a and /b and got the same /a as before, but no /b; /b is to be read again."""
+    loop.store.take([app("/a"), app("/b")], 0.0)
+    loop.tell(status("/a"))
+    loop.tell(status("/b"))
+    loop.tick()
+    loop.tell(AppsFetched({"/a": app("/a")}, frozenset({"/b"}), 0.1, 100))
+    return loop
+
+
+def test_a_reading_goes_on_until_its_failed_apps_are_told_too(failing_alone):
+    failing_alone.tell(status("/a"))
+    failing_alone.tick()
+    assert failing_alone.orders == [single("/a", "/b")]
+    failing_alone.tell(FetchFailed("/b: HTTP 500", single("/b")))
+    failing_alone.tick()
+    assert failing_alone.orders[1:] == [single("/a", "/b")]
+
+
+def test_an_app_that_fails_alone_is_not_read_again_at_once(failing_alone):
+    failing_alone.tell(FetchFailed("/b: HTTP 500", single("/b")))
+    failing_alone.tick()
+    assert len(failing_alone.orders) == 1
+
+
+def test_an_app_that_fails_alone_does_not_hold_up_events_of_others_however_often_it_fails(failing_alone):
+    for _ in range(3):
+        failing_alone.tell(FetchFailed("/b: HTTP 500", single("/b")))
+    failing_alone.tell(status("/a"))
+    failing_alone.tick()
+    assert failing_alone.orders[1:] == [single("/a", "/b")]
+
+
+def test_apps_of_which_one_fails_are_not_marathon_that_can_be_read_again(failing_alone, caplog):
+    caplog.set_level("INFO")
+    for _ in range(2):
+        failing_alone.tell(FetchFailed("/b: HTTP 500", single("/b")))
+        failing_alone.tell(AppsFetched({"/a": app("/a")}, frozenset({"/b"}), 0.1, 100))
+    assert [record.message for record in caplog.records if "can" in record.message] == [
+        "Marathon cannot be read: /b: HTTP 500; what HAProxy serves stays as it is"
+    ]
+    failing_alone.tell(AppsFetched({"/b": app("/b")}, frozenset(), 0.1, 100))
+    assert caplog.records[-1].message == "Marathon can be read again"
