@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Part = str | tuple[Any, ...]
 Program = tuple[Part, ...]
@@ -63,14 +63,20 @@ def cookie(name: str) -> str:
 
 
 def server_id(name: str, taken: set[int]) -> int:
-    """Claim the id of the server ``name`` among those ``taken`` in its backend, which it joins (COMPAT.md 6.3)."""
+    """Claim the id of the server ``name`` among those ``taken`` in its backend, which it joins (COMPAT.md 6.3).
+
+    Raises ValueError if none is left, instead of looking for ever.
+    """
+    digest = hashlib.sha256(name.encode())
+    if len(taken) >= ID_MODULUS - 1:
+        raise ValueError(f"no backend can have more than {ID_MODULUS - 1} server ids")
     while True:
-        digest = hashlib.sha256(name.encode())
         number = int.from_bytes(digest.digest(), "big") % ID_MODULUS
         if number != 0 and number not in taken:
             taken.add(number)
             return number
-        name = f"{name} {digest.hexdigest()}"
+        # The name grows by a blank and the digits of its digest; the digest takes just these.
+        digest.update(f" {digest.hexdigest()}".encode())
 
 
 def server_values(
@@ -110,3 +116,97 @@ def server_lines(
 def map_text(pairs: Sequence[tuple[str, str]]) -> str:
     """Return the text of a map file, one ``key backend`` line per pair (COMPAT.md 6.11)."""
     return "".join([f"{key} {backend}\n" for key, backend in pairs])
+
+
+def entry_hash(key: str, value: str) -> int:
+    """Return 128 bits that stand for one entry of a table: of the SHA-256 of the key's length, the key and the value.
+
+    The length (of its UTF-8, eight bytes, the highest first) keeps (ab, c) and (a, bc) apart.
+    """
+    encoded = key.encode()
+    digest = hashlib.sha256(len(encoded).to_bytes(8, "big") + encoded + value.encode()).digest()
+    return int.from_bytes(digest[:16], "big")
+
+
+def table_hash(pairs: Iterable[tuple[str, str]]) -> int:
+    """Return 128 bits that stand for a table whatever the order of its entries: the sum of theirs, modulo 2**128.
+
+    The hash of a changed table is therefore the old one, minus what left, plus what came, modulo 2**128.
+    """
+    return sum(entry_hash(key, value) for key, value in pairs) % 2**128
+
+
+class EventCutter:
+    """Cuts the bytes of an event stream into events, whatever pieces they come in; `fastlb.sse` documents the rules.
+
+    `oversized` counts the events that were dropped because they held more than ``max_event_bytes``.
+    """
+
+    def __init__(self, max_event_bytes: int) -> None:
+        self.oversized = 0
+        self._max_event_bytes = max_event_bytes
+        self._line = bytearray()
+        self._after_cr = False
+        self._begin_event()
+
+    def cut(self, data: bytes) -> list[tuple[str, bytes]]:
+        """Take the next piece of the stream; return name and data of the events that it completes.
+
+        Raises TypeError for anything but bytes.
+        """
+        if not isinstance(data, bytes):
+            raise TypeError(f"bytes are cut into events, not {type(data).__name__}")
+        if not data:
+            return []
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+        self._after_cr = data.endswith(b"\r")
+        events = []
+        for piece in data.splitlines(keepends=True):
+            text = piece.rstrip(b"\r\n")
+            self._extend_line(text)
+            if len(text) < len(piece) and (event := self._end_line()):
+                events.append(event)
+        return events
+
+    def _begin_event(self) -> None:
+        self._name = ""
+        self._data: list[bytes] = []
+        self._held_bytes = 0
+        self._too_big = False
+
+    def _extend_line(self, text: bytes) -> None:
+        self._line += text
+        if self._held_bytes + len(self._line) > self._max_event_bytes:
+            self._too_big = True
+            self._data.clear()
+        if self._too_big:
+            # One byte is enough to tell this line from the empty one that ends the event.
+            del self._line[1:]
+
+    def _end_line(self) -> tuple[str, bytes] | None:
+        """One line is complete: part of the event, or, when it is empty, the end of the event."""
+        line = bytes(self._line)
+        self._line.clear()
+        if not line:
+            return self._end_event()
+        if not self._too_big:
+            self._take_field(line)
+        return None
+
+    def _take_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._held_bytes += len(line)
+        elif name == b"event":
+            self._name = value.decode(errors="replace")
+        # The rest is comments, whose name is empty, and fields that Marathon never sends (id, retry).
+
+    def _end_event(self) -> tuple[str, bytes] | None:
+        self.oversized += self._too_big
+        # Without data there is nothing to tell: Marathon's heartbeat is an empty line alone.
+        event = (self._name, b"\n".join(self._data)) if self._data else None
+        self._begin_event()
+        return event

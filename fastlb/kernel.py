@@ -23,11 +23,14 @@ else:
 
         CHOSEN = f"pure Python (the compiled one cannot be loaded: {error})"
 
+EventCutter = _twin.EventCutter
 clean = _twin.clean
 cookie = _twin.cookie
+entry_hash = _twin.entry_hash
 fill = _twin.fill
 map_text = _twin.map_text
 server_id = _twin.server_id
 server_lines = _twin.server_lines
 server_name = _twin.server_name
 server_values = _twin.server_values
+table_hash = _twin.table_hash

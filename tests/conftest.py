@@ -15,7 +15,10 @@ from fastlb.haproxy import find_haproxy
 if TYPE_CHECKING:
     from types import ModuleType
 
-HOT_PATH = ("clean", "cookie", "fill", "map_text", "server_id", "server_lines", "server_name", "server_values")
+HOT_PATH = (
+    *("clean", "cookie", "entry_hash", "fill", "map_text", "server_id", "server_lines", "server_name", "server_values"),
+    "table_hash",
+)
 
 
 def pytest_report_header() -> list[str]:

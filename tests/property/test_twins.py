@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import random
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastlb import _native
+from fastlb import _native, kernel
 from fastlb.templates import compile_placeholders
 
 texts = st.text(st.characters(), max_size=12)  # surrogates included
@@ -33,7 +35,8 @@ def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.one_of(good, good, junk)
 
 
-names = st.sampled_from(["backend", "healthCheck", "port", "serverName", "serverId", "host_ipv4", "unknown"])
+OFFERED = ["host", "host_ipv4", "port", "serverName", "serverId", "cookieOptions", "healthCheckOptions", "otherOptions"]
+names = st.sampled_from([*OFFERED, "backend", "healthCheck", "unknown"])
 specs = st.sampled_from(["", ">8", "05d", "x", ",", "s", "!"]) | st.text(max_size=2)
 keys = st.lists(st.sampled_from([0, 1, "path", "port"]) | hashables, max_size=2).map(tuple)
 parts = st.one_of(
@@ -45,8 +48,14 @@ parts = st.one_of(
 programs = st.lists(mostly(parts), max_size=5).map(tuple)
 values = st.dictionaries(names, mostly(texts | ints), max_size=7)
 addresses = st.from_regex(r"127\.0\.[0-3]\.[0-9]", fullmatch=True)
-servers = st.lists(mostly(st.tuples(addresses, addresses, st.integers(0, 65535), st.booleans())), max_size=5)
+hosts = st.one_of(addresses, st.from_regex(r"[a-z0-9.-]{1,90}\.example", fullmatch=True), texts)
+plain_servers = st.tuples(hosts, addresses, st.integers(0, 65535) | ints, st.booleans())
+servers = st.lists(mostly(plain_servers), max_size=5)
 health = st.lists(mostly(texts), min_size=1, max_size=5)
+pairs = st.lists(mostly(st.tuples(texts, texts)), max_size=5)
+# What `fastlb.fragments` gives in truth: little of it would be left if all parts could be junk.
+plain_programs = st.lists(st.sampled_from(OFFERED).map(lambda name: (name,)) | st.text("ab {é"), max_size=9).map(tuple)
+plain_health = st.just([""]) | st.lists(st.text("ab é"), min_size=5, max_size=5)
 
 ARGUMENTS = {
     "clean": (mostly(texts),),
@@ -56,7 +65,9 @@ ARGUMENTS = {
     "server_id": (mostly(texts), mostly(st.sets(st.integers(0, 32767), max_size=4))),
     "server_values": (mostly(servers), st.booleans() | junk, mostly(health)),
     "server_lines": (mostly(programs), mostly(servers), st.booleans() | junk, mostly(health)),
-    "map_text": (mostly(st.lists(mostly(st.tuples(texts, texts)), max_size=5)),),
+    "map_text": (mostly(pairs),),
+    "entry_hash": (mostly(texts), mostly(texts)),
+    "table_hash": (mostly(pairs),),
 }
 
 
@@ -78,6 +89,57 @@ def test_both_twins_do_the_same(compiled, name, data):
     assert outcome(getattr(compiled, name), arguments) == outcome(getattr(_native, name), arguments)
 
 
+@settings(max_examples=300, deadline=None)
+@given(plain_programs, st.lists(plain_servers, max_size=5), st.booleans(), plain_health)
+def test_both_twins_write_the_same_servers(compiled, program, many, sticky, options):
+    arguments = (program, many, sticky, options)
+    assert outcome(compiled.server_lines, arguments) == outcome(_native.server_lines, arguments)
+
+
+def test_both_twins_have_one_surface_and_the_kernel_offers_all_of_it(compiled):
+    public = {name for name, each in vars(_native).items() if getattr(each, "__module__", "") == _native.__name__}
+    public = {name for name in public if not name.startswith("_")}
+    assert public == {*ARGUMENTS, "EventCutter"}
+    assert public == {name for name in vars(compiled) if not name.startswith("_")}
+    assert public <= set(vars(kernel))
+
+
+stream_bytes = st.lists(st.sampled_from([b"data", b"event", b":", b" ", b"\xc3", b"x" * 20, b"\n", b"\r", b"\r\n"]))
+pieces = st.lists(mostly(stream_bytes.map(b"".join)), max_size=8)
+
+
+def cut(twin, bound, pieces):
+    cutter = twin.EventCutter(bound)
+    return [outcome(cutter.cut, (piece,)) for piece in pieces], cutter.oversized, cutter._line
+
+
+@settings(max_examples=600, deadline=None)
+@given(bound=st.sampled_from([-1, 0, 10, 25, 10_000, 10**30]), pieces=pieces)
+def test_both_twins_cut_the_same_events(compiled, bound, pieces):
+    assert cut(compiled, bound, pieces) == cut(_native, bound, pieces)
+
+
+def test_digests_are_right_whatever_the_length_of_the_name(kernel_twin):
+    for length in range(200):
+        name = "x" * length
+        assert kernel_twin.cookie(name) == hashlib.sha1(name.encode()).hexdigest()[:10]
+        assert kernel_twin.server_id(name, set()) == int(hashlib.sha256(name.encode()).hexdigest(), 16) % 32767
+        wanted = hashlib.sha256(length.to_bytes(8, "big") + name.encode() + b"value").hexdigest()[:32]
+        assert kernel_twin.entry_hash(name, "value") == int(wanted, 16)
+
+
+def test_a_table_has_one_hash_in_any_order_and_it_follows_changes(kernel_twin):
+    table = [(f"svc-{number}.example", f"svc_{number}") for number in range(100)]
+    whole = kernel_twin.table_hash(table)
+    assert kernel_twin.table_hash(random.Random(1).sample(table, len(table))) == whole
+    followed = whole - kernel_twin.entry_hash(*table[7]) + kernel_twin.entry_hash("new.example", "svc_7")
+    assert kernel_twin.table_hash([*table[:7], ("new.example", "svc_7"), *table[8:]]) == followed % 2**128 != whole
+
+
+def test_key_and_value_cannot_be_shifted_into_each_other(kernel_twin):
+    assert kernel_twin.entry_hash("ab", "c") != kernel_twin.entry_hash("a", "bc")
+
+
 def test_ids_that_clash_are_resolved_alike(compiled):
     program = compile_placeholders("{serverName} {serverId}{cookieOptions}{healthCheckOptions}{otherOptions}\n")
     many = [("127.0.0.5", "127.0.0.5", port % 300, port % 7 == 0) for port in range(600)]
@@ -91,6 +153,21 @@ def test_ids_that_clash_are_resolved_alike(compiled):
 def test_lists_that_are_too_short_raise_instead_of_being_read_beyond_their_end(kernel_twin, servers, health):
     with pytest.raises((IndexError, ValueError)):
         kernel_twin.server_values(servers, False, health)
+
+
+def test_the_last_id_can_be_had_and_one_more_raises_instead_of_looking_for_ever(kernel_twin):
+    taken = set(range(1, 32766))
+    assert kernel_twin.server_id("a", taken) == 32766
+    with pytest.raises(ValueError, match="32766"):
+        kernel_twin.server_id("b", taken)
+
+
+def test_a_backend_of_all_ids_is_written_and_one_more_server_raises(compiled):
+    many = [("a", "a", port, False) for port in range(32767)]
+    lines = compiled.server_lines((("serverId",), "\n"), many[1:], False, [""])
+    assert sorted(map(int, lines.split())) == list(range(1, 32767))
+    with pytest.raises(ValueError, match="32766"):
+        compiled.server_lines((("serverId",), "\n"), many, False, [""])
 
 
 def test_an_empty_placeholder_raises(kernel_twin):
