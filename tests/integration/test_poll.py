@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from itertools import count
 from pathlib import Path
@@ -143,6 +144,27 @@ def test_the_daemon_reads_every_poll_interval_without_an_event_stream(own_cluste
     until(lambda: len(door.journal("agreed", start)) > 1)
     assert door.journal("reload", start) == []
     assert door.stop() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_signals_do_not_kill_the_polling_daemon(own_cluster, door, number):
+    own_cluster.load([app("web", next(ports))])
+    start = door.up(own_cluster.url, mode="poll", POLL_INTERVAL="600").now()
+    own_cluster.scale("/web", 4)
+    own_cluster.wait_idle()
+    door.process.send_signal(number)
+    assert door.wait_for("reload", start, ok=True)
+    assert (len(door.answering("web.test")) == 4) is (number == signal.SIGHUP)
+    assert door.stop() == 0
+
+
+def test_one_pass_reloads_a_haproxy_that_runs_in_its_run_folder(own_cluster, door):
+    own_cluster.load([app("web", next(ports))])
+    door.up(own_cluster.url, mode="poll", POLL_INTERVAL="600")
+    own_cluster.scale("/web", 4)
+    own_cluster.wait_idle()
+    assert once(door, own_cluster.url).returncode == 0
+    door.wait_for_tasks(own_cluster, "web")
 
 
 def test_maps_of_a_former_run_are_emptied_where_maps_are_off(cluster, door):

@@ -112,7 +112,7 @@ def test_an_app_that_becomes_bad_keeps_its_last_good_form_with_its_present_tasks
     own_cluster.wait_idle()
     door.wait_for_tasks(own_cluster, "other", "new.test")
     assert len(door.lines("app /web: ")) == 1
-    assert door.config().count("  server ") == good.count("  server ") + 2
+    until(lambda: door.config().count("  server ") == good.count("  server ") + 2, said=door.log)
     own_cluster.update_app("/web", labels("web"))
     door.wait_for_line("app /web: nothing of it is left out any more")
 
@@ -125,6 +125,14 @@ def test_a_complaint_that_names_no_line_is_traced_by_the_proxy_it_names(own_clus
     (tried,) = door.journal("tried")
     assert (tried["refused"], tried["trials"]) == (["/bad"], 2)
     assert len(door.routed()) == 8
+
+
+def test_a_certificate_of_a_label_that_is_not_there_costs_its_app_alone(own_cluster, door):
+    own_cluster.load([app("web", next(ports))])
+    own_cluster.load([app("bad", next(ports), labels={"HAPROXY_0_SSL_CERT": "/nowhere/cert.pem"})])
+    door.up(own_cluster.url)
+    assert "/nowhere/cert.pem" in door.wait_for_line("app /bad: HAProxy refuses it: ")
+    assert (door.status("web.test"), door.status("bad.test")) == (200, 503)
 
 
 def test_without_the_search_the_whole_document_is_refused_and_kept_for_a_look(own_cluster, door):

@@ -109,7 +109,14 @@ def test_a_run_dir_too_long_for_a_socket_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("command", "argv", "follows"), [("sse", [], True), ("poll", [], False), ("poll", ["--sse"], True)]
+    ("command", "argv", "follows"),
+    [
+        ("sse", [], True),
+        ("poll", [], False),
+        ("poll", ["--sse"], True),
+        ("sse", ["--dry"], False),
+        ("sse", ["--once"], False),
+    ],
 )
 def test_the_subcommand_or_the_flag_follows_events(command, argv, follows):
     assert read_settings(args(*REQUIRED, *argv, command=command)).follow_events is follows
