@@ -40,6 +40,7 @@ class Marks:
         self._most_single = most_single
         self._everything = False
         self._app_ids: set[str] = set()
+        self._passed_over: set[str] = set()
         self._plans: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
     def note(self, mark: Mark, cannot_matter: Callable[[str], bool]) -> bool:
@@ -49,7 +50,9 @@ class Marks:
         """
         ids = set(mark.app_ids)
         if mark.kind in TASK_KINDS:
-            ids = {app_id for app_id in ids if not cannot_matter(app_id)}
+            passed_over = {app_id for app_id in ids if cannot_matter(app_id)}
+            self._passed_over |= passed_over
+            ids -= passed_over
         nameless = bool(mark.group_id) and mark.plan_version not in self._plans
         if mark.plan_version:
             ids.update(self._of_plan(mark))
@@ -61,6 +64,16 @@ class Marks:
         """Have everything read."""
         self._everything = True
 
+    def reconsider(self, cannot_matter: Callable[[str], bool]) -> bool:
+        """Mark the apps that were passed over since the last reading began and matter by its answer; whether any do.
+
+        Marathon may have answered before such an event came, and what was known when it came was older still.
+        """
+        ids = {app_id for app_id in self._passed_over if not cannot_matter(app_id)}
+        self._passed_over = set()
+        self._app_ids |= ids
+        return bool(ids)
+
     def again(self, reading: Reading) -> None:
         """Put back a reading that failed."""
         self._everything = self._everything or reading.everything
@@ -70,7 +83,7 @@ class Marks:
         """Return what to read, and start anew."""
         everything = self._everything or len(self._app_ids) > self._most_single
         reading = Reading(everything, frozenset() if everything else frozenset(self._app_ids))
-        self._everything, self._app_ids = False, set()
+        self._everything, self._app_ids, self._passed_over = False, set(), set()
         return reading
 
     def _of_plan(self, mark: Mark) -> Iterable[str]:

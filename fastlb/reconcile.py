@@ -219,6 +219,7 @@ class Reconciler:
             self._can_be_read()
         taken = self._decider.store.take_apps(message.answers)
         self._record_fetch(taken.changed, message, sorted(message.answers))
+        self._look_again_where_it_matters_now()
         if taken.order_unknown:
             self._marks.mark_everything()
             self._marked_at_s = self._marked_before_fetch_s
@@ -230,6 +231,7 @@ class Reconciler:
         self._can_be_read()
         taken = self._decider.store.take(message.documents, monotonic())
         self._record_fetch(taken.changed, message, "everything")
+        self._look_again_where_it_matters_now()
         if taken.held_back_s is not None:
             log.error(
                 "Marathon answers that there are no apps at all; not believed for %.0f s more, HAProxy keeps its "
@@ -243,6 +245,12 @@ class Reconciler:
             self._report_repair(taken.changed)
         self._repairing = False
         self._reconcile()
+
+    def _look_again_where_it_matters_now(self) -> None:
+        """Read apps again whose task events came during the reading and seemed not to matter until its answer."""
+        if self._marks.reconsider(self._decider.cannot_matter):
+            soon_s = monotonic() + self._settings.settle_s
+            self._fetch_due_s = min(soon_s, self._fetch_due_s or soon_s)
 
     def _record_fetch(self, changed: Iterable[str], message: Fetched | AppsFetched, asked: str | list[str]) -> None:
         self._hands.journal.write(

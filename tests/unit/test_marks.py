@@ -36,6 +36,22 @@ def test_a_task_event_of_an_app_that_cannot_matter_costs_nothing():
     assert marks.take().app_ids == frozenset()
 
 
+def test_a_task_event_during_a_reading_is_looked_at_again_with_what_the_reading_tells():
+    marks = Marks(50)
+    marks.take()
+    assert not marks.note(status("/a"), lambda _: True)
+    assert not marks.note(status("/b"), lambda _: True)
+    assert marks.reconsider(lambda app_id: app_id == "/b")
+    assert marks.take().app_ids == {"/a"}
+
+
+def test_a_task_event_before_a_reading_is_covered_by_it():
+    marks = Marks(50)
+    marks.note(status("/a"), lambda _: True)
+    marks.take()
+    assert not marks.reconsider(nobody)
+
+
 def test_a_definition_event_is_read_even_of_an_app_that_could_not_matter_until_now():
     marks = Marks(50)
     posted = mark_of({"eventType": "api_post_event", "appDefinition": {"id": "/a"}})

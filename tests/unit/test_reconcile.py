@@ -11,6 +11,7 @@ import pytest
 
 from fastlb.cli import build_parser
 from fastlb.decision import Decider
+from fastlb.errors import PublishError
 from fastlb.events import EventArrived, StreamOpened, mark_of
 from fastlb.inbox import AppsFetched, FetchFailed
 from fastlb.journal import Journal
@@ -29,6 +30,15 @@ class Fetcher:
         self.orders.append(reading)
 
 
+class FullDisk:
+    """Lets no rendering come to anything."""
+
+    count = 0
+
+    def run(self, _rendering):
+        raise PublishError("no room for a trial")
+
+
 @pytest.fixture
 def loop(tmp_path):
     """A loop whose store has not been filled yet, with its fetcher."""
@@ -36,7 +46,7 @@ def loop(tmp_path):
     settings = read_settings(build_parser().parse_args([*argv, "--run-dir", str(tmp_path)]))
     decider = Decider(Store(100.0), renderer_of(), rules_of())
     fetcher = Fetcher()
-    hands = Hands(fetcher, resolver=None, trial=None, applier=None, journal=Journal(None))
+    hands = Hands(fetcher, resolver=None, trial=FullDisk(), applier=None, journal=Journal(None))
     reconciler = Reconciler(settings, decider, hands, SimpleQueue())
     return SimpleNamespace(
         store=decider.store, orders=fetcher.orders, tell=reconciler._handle, tick=reconciler._run_timers
@@ -51,6 +61,16 @@ def test_no_app_is_read_alone_before_everything_was_read_once(loop):
     loop.tell(status("/a"))
     loop.tick()
     assert [order.everything for order in loop.orders] == [True]
+
+
+def test_a_task_event_that_came_before_the_answer_that_makes_its_app_matter_is_not_lost(loop):
+    loop.store.take([app("/a", labels={"HAPROXY_GROUP": "internal"}), app("/b")], 0.0)
+    loop.tell(EventArrived(mark_of({"eventType": "api_post_event", "appDefinition": {"id": "/a"}}), monotonic()))
+    loop.tick()
+    loop.tell(status("/a"))
+    loop.tell(AppsFetched({"/a": app("/a")}, frozenset(), 0.0, 0))
+    loop.tick()
+    assert [order.app_ids for order in loop.orders] == [{"/a"}, {"/a"}]
 
 
 def test_an_event_has_its_app_read_alone_once_everything_is_known(loop):
