@@ -10,7 +10,6 @@ import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.blame import culprits
-from fastlb.quarantine import id_in_haproxy
 
 if TYPE_CHECKING:
     from fastlb.decision import Decider
@@ -41,10 +40,7 @@ def find_acceptable(decider: Decider, trial: Trial, rendering: Rendering, *, fin
         verdict = trial.run(rendering)
         if verdict.ok:
             return Acceptance(rendering, "", trial.count - before)
-        blamed = culprits(verdict.complaints, rendering) if find_culprits else {}
-        if not blamed and find_culprits:
-            log.info("HAProxy refuses the configuration but points at no app; looking for the guilty ones by halves")
-            blamed = _by_halves(decider, trial, rendering, verdict)
+        blamed = _blame(decider, trial, rendering, verdict) if find_culprits else {}
         if not blamed:
             return Acceptance(None, _words(verdict), trial.count - before)
         _refuse(decider, blamed)
@@ -52,14 +48,32 @@ def find_acceptable(decider: Decider, trial: Trial, rendering: Rendering, *, fin
     return Acceptance(None, f"still refused after {MOST_ROUNDS} rounds: {_words(verdict)}", trial.count - before)
 
 
+def _blame(decider: Decider, trial: Trial, rendering: Rendering, verdict: Verdict) -> dict[str, str]:
+    """Return the apps to refuse, each with HAProxy's words.
+
+    HAProxy may point at an app that has long been running when a new one writes into its name; then the guilty one is
+    looked for among those that are new.
+    """
+    blamed = culprits(verdict.complaints, rendering)
+    written = {service.app_id for service in rendering.services}
+    new = decider.quarantine.unproven(decider.store.apps) & written
+    if new & blamed.keys():
+        return {app_id: reason for app_id, reason in blamed.items() if app_id in new}
+    log.info("HAProxy refuses the configuration and points at no new app; looking for the guilty ones by halves")
+    among_new = _by_halves(decider, trial, sorted(new), written - new, verdict) if new else {}
+    if among_new or blamed or new == written:
+        return among_new or blamed
+    return _by_halves(decider, trial, sorted(written), set(), verdict)
+
+
 def _refuse(decider: Decider, blamed: dict[str, str]) -> None:
     for app_id, reason in sorted(blamed.items()):
         decider.quarantine.refuse(app_id, f"HAProxy refuses it: {reason}", decider.store.apps)
 
 
-def _by_halves(decider: Decider, trial: Trial, rendering: Rendering, verdict: Verdict) -> dict[str, str]:
-    """Return the apps without which the others are accepted; none if even no app at all is refused."""
-    fine: set[str] = set()
+def _by_halves(decider: Decider, trial: Trial, suspects: list[str], fine: set[str], verdict: Verdict) -> dict[str, str]:
+    """Return those of ``suspects`` without which all are accepted; none if the ``fine`` ones alone are refused."""
+    fine = set(fine)
     guilty: dict[str, str] = {}
 
     def search(candidates: list[str], complaint: Verdict) -> None:
@@ -74,10 +88,9 @@ def _by_halves(decider: Decider, trial: Trial, rendering: Rendering, verdict: Ve
             else:
                 search(half, answer)
 
-    if not trial.run(decider.decide(only=())).ok:
+    if not trial.run(decider.decide(only=fine)).ok:
         return {}
-    present = {service.app_id for service in rendering.services}
-    search(sorted({id_in_haproxy(app) for app in decider.store.apps} & present), verdict)
+    search(suspects, verdict)
     return guilty
 
 

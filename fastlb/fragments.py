@@ -30,13 +30,14 @@ class Fragment(NamedTuple):
     backend: str
     app_entry: tuple[str, str] | None
     checked: int
+    remarks: tuple[str, ...]
 
 
 def render_fragment(service: Service, catalogue: Catalogue, rules: Rules, first_use: FirstUse) -> Fragment:
     """Render one service. Raises TemplateError or ServiceError if it cannot be."""
     writer = _Writer(service, catalogue, rules)
     vhost = vhost_rules(service, catalogue, rules, first_use)
-    appid, app_entry = writer.app_id_rule(first_use)
+    appid, app_entry, remarks = writer.app_id_rule(first_use)
     health = writer.server_health()
     return Fragment(
         userlist=writer.userlist(),
@@ -46,6 +47,7 @@ def render_fragment(service: Service, catalogue: Catalogue, rules: Rules, first_
         backend=writer.backend() + writer.servers(health),
         app_entry=app_entry,
         checked=len(service.servers) if service.options.sticky or any(health) else 0,
+        remarks=(*vhost.remarks, *remarks),
     )
 
 
@@ -78,16 +80,18 @@ class _Writer:
         )
         return head + self._fill("FRONTEND_BACKEND_GLUE", backend=service.backend)
 
-    def app_id_rule(self, first_use: FirstUse) -> tuple[str, tuple[str, str] | None]:
-        """Return the rule of the app-id frontend and the entry of the app map (COMPAT.md 6.10)."""
+    def app_id_rule(self, first_use: FirstUse) -> tuple[str, tuple[str, str] | None, tuple[str, ...]]:
+        """Return the rule of the app-id frontend, the entry of the app map (COMPAT.md 6.10), and remarks."""
         service = self.service
         if service.mode != "http" or not first_use.of_app:
-            return "", None
+            return "", None, ()
         if self.rules.haproxy_map:
             entry = (service.app_id, service.backend)
             values = {"haproxy_dir": self.rules.haproxy_dir}
-            rule = map_rule("HTTP_FRONTEND_APPID_ACL", service, self.catalogue, values) if first_use.appid_map else ""
-            return rule, entry
+            if not first_use.appid_map:
+                return "", entry, ()
+            rule, remarks = map_rule("HTTP_FRONTEND_APPID_ACL", service, self.catalogue, values)
+            return rule, entry, remarks
         rule = self._fill(
             "HTTP_FRONTEND_APPID_ACL",
             cleanedUpAppId=kernel.clean(service.app_id),
@@ -95,7 +99,7 @@ class _Writer:
             appId=service.app_id,
             backend=service.backend,
         )
-        return rule, None
+        return rule, None, ()
 
     def backend(self) -> str:
         """Return the backend block up to its servers, in the order of COMPAT.md 6.5."""

@@ -63,6 +63,14 @@ class Quarantine:
             and not _same_definition(good.form, app)
         )
 
+    def unproven(self, apps: Iterable[App]) -> set[str]:
+        """Return the ids, as HAProxy knows them, of apps whose present form has never been applied."""
+        return {
+            id_in_haproxy(app)
+            for app in apps
+            if app.id not in self._refused and (app.id not in self._good or self._good[app.id].form != app)
+        }
+
     def refuse(self, hap_id: str, reason: str, apps: Sequence[App]) -> list[str]:
         """Refuse what HAProxy knows as ``hap_id``; return the ids of the apps of Marathon that this concerns.
 

@@ -317,7 +317,7 @@ class Reconciler:
 
     def _accept(self, rendering: Rendering) -> Acceptance:
         """Find what HAProxy accepts and can listen for."""
-        find, started_s = self._settings.find_culprits, monotonic()
+        find, started_s, before = self._settings.find_culprits, monotonic(), self._hands.trial.count
         acceptance = find_acceptable(self._decider, self._hands.trial, rendering, find_culprits=find)
         for _ in range(MOST_BUSY_PORT_ROUNDS):
             if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
@@ -327,7 +327,7 @@ class Reconciler:
         self._hands.journal.write(
             "tried",
             ok=acceptance.rendering is not None,
-            trials=acceptance.trials,
+            trials=self._hands.trial.count - before,
             seconds=monotonic() - started_s,
             refused=sorted(self._decider.quarantine.refused),
         )

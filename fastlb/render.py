@@ -88,6 +88,7 @@ class Renderer:
                 notes.append(Note(service.app_id, bug(error), service.port, mistake=True))
                 continue
             written.append(each)
+            notes += [Note(service.app_id, text, service.port, left_out=False) for text in each.fragment.remarks]
             memo[_key(service)] = each
             http_map = http_map and not each.fragment.vhost.wrote_http_map
             https_map = https_map and not each.fragment.vhost.wrote_https_map

@@ -46,6 +46,7 @@ class VhostRules(NamedTuple):
     domains: tuple[tuple[str, str], ...] = ()
     wrote_http_map: bool = False
     wrote_https_map: bool = False
+    remarks: tuple[str, ...] = ()
 
 
 def vhost_rules(service: Service, catalogue: Catalogue, rules: Rules, first_use: FirstUse) -> VhostRules:
@@ -65,6 +66,7 @@ def vhost_rules(service: Service, catalogue: Catalogue, rules: Rules, first_use:
         domains=tuple(dict.fromkeys(writer.domains)),
         wrote_http_map=writer.wrote_http_map,
         wrote_https_map=writer.wrote_https_map,
+        remarks=tuple(writer.remarks),
     )
 
 
@@ -80,6 +82,7 @@ class _Writer:
     https: list[str] = field(default_factory=list)
     entries: list[HostEntry] = field(default_factory=list)
     domains: list[tuple[str, str]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     wrote_http_map: bool = False
     wrote_https_map: bool = False
     rank: int = 0
@@ -209,7 +212,7 @@ class _Writer:
         if not self.first_use.http_map or self.wrote_http_map:
             return []
         self.wrote_http_map, self.rank = True, -1
-        return [map_rule(template, self.service, self.catalogue, {"haproxy_dir": self.rules.haproxy_dir})]
+        return self._map_rule(template, {"haproxy_dir": self.rules.haproxy_dir})
 
     def _https_map(self, name: str) -> list[str]:
         self.domains.append((name, self.service.backend))
@@ -217,7 +220,12 @@ class _Writer:
             return []
         self.wrote_https_map, self.rank = True, -1
         values = {"haproxy_dir": self.rules.haproxy_dir, "hostname": name}
-        return [map_rule("HTTPS_FRONTEND_ACL", self.service, self.catalogue, values)]
+        return self._map_rule("HTTPS_FRONTEND_ACL", values)
+
+    def _map_rule(self, template: str, values: dict[str, Any]) -> list[str]:
+        text, remarks = map_rule(template, self.service, self.catalogue, values)
+        self.remarks += remarks
+        return [text]
 
     def _enter_host(self, name: str, texts: list[tuple[int, str]]) -> None:
         options = self.service.options
@@ -230,13 +238,16 @@ class _Writer:
         return self.catalogue.fill(template, self.service.options.templates, values)
 
 
-def map_rule(template: str, service: Service, catalogue: Catalogue, values: dict[str, Any]) -> str:
+def map_rule(
+    template: str, service: Service, catalogue: Catalogue, values: dict[str, Any]
+) -> tuple[str, tuple[str, ...]]:
     """Fill in the map form of ``template``, which a service's label for the plain form replaces (COMPAT.md 5.4).
 
     A label written for the plain form mostly asks for what a map rule is not offered; then the global text serves
-    (quirk 5), since this one rule routes everybody's hosts.
+    (quirk 5), since this one rule routes everybody's hosts, and a remark says so.
     """
     try:
-        return catalogue.fill(f"MAP_{template}", service.options.templates, values, label=template)
-    except TemplateError:
-        return catalogue.fill(f"MAP_{template}", {}, values)
+        return catalogue.fill(f"MAP_{template}", service.options.templates, values, label=template), ()
+    except TemplateError as error:
+        remark = f"label {template} cannot serve the map rule ({error}); the global template is used instead"
+        return catalogue.fill(f"MAP_{template}", {}, values), (remark,)

@@ -127,3 +127,25 @@ def test_mistakes_that_show_one_after_the_other_are_all_found(times):
     decider, oracle = deciding(CLUSTER), Oracle(["bad1", "bad2", "bad3"], one_at_a_time)
     accepted = find_acceptable(decider, oracle, decider.decide(), find_culprits=True)
     assert (written(accepted.rendering), accepted.trials) == (INNOCENT, times + 1)
+
+
+def test_an_app_that_runs_is_not_refused_for_what_a_new_one_writes_into_its_name():
+    """HAProxy points at the second of two equal names, whoever was there first."""
+    decider = deciding([balanced(1)])
+    decider.accepted(decider.decide())
+    intruder = {"HAPROXY_0_BACKEND_HEAD": "\nbackend a01_10001\n  balance {balance}\n  mode {mode}\n"}
+    decider.store.take([app("/a00", [10000], intruder), balanced(1), balanced(2)], 1.0)
+
+    def twice(rendering):
+        config = rendering.config
+        second = config.rfind("\nbackend a01_10001") + 1
+        if config.count("\nbackend a01_10001") < 2:
+            return Verdict(True, (), "", 0.0)
+        return Verdict(False, (Complaint(config[:second].count("\n") + 1, (), "equal names", fatal=True),), "", 0.0)
+
+    oracle = Oracle([])
+    oracle.run = twice
+    oracle.count = 0
+    accepted = find_acceptable(decider, oracle, decider.decide(), find_culprits=True)
+    assert written(accepted.rendering) == ["/a01", "/a02"]
+    assert list(decider.quarantine.refused) == ["/a00"]
