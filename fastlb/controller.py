@@ -7,6 +7,7 @@ only process.
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import os
@@ -48,11 +49,16 @@ log = logging.getLogger(__name__)
 
 ARGUMENTS = "FASTLB_CONTROLLER_ARGUMENTS"
 JOURNAL = "FASTLB_JOURNAL"
+GARBAGE_THRESHOLDS = (100_000, 20, 50)
+"""The cluster is some hundred thousand objects without cycles; at Python's defaults a third of a full read goes into
+looking at them over and over."""
+
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the loop until it is told to end; return the exit code. Raises UsageError before anything is touched."""
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     settings = read_settings(args)
     haproxy = find_for(args, environ, settings)
     catalogue = read_catalogue(args, environ, haproxy, settings.paths)
