@@ -7,7 +7,6 @@ Pure but for the quarantine, which learns of apps that became unusable: those go
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from fastlb.desired import desired_state
@@ -18,9 +17,11 @@ from fastlb.store import order_matters
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from fastlb.model import Rules
+    from fastlb.model import App, Rules
     from fastlb.render import Renderer, Rendering
     from fastlb.store import Store
+
+SPOILT_GROUP = "with it, another app of its deployment group cannot be used"
 
 
 class Decider:
@@ -48,21 +49,35 @@ class Decider:
     def decide(self, only: Collection[str] | None = None) -> Rendering:
         """Return what HAProxy should be given; of apps that HAProxy knows by an id in ``only`` if that is given.
 
-        An app whose new labels cost it services that its last good form had goes on in that form.
+        An app whose new labels cost it services that its last good form had goes on in that form. That form may get in
+        the way of another app's new one, so this is looked at until no app is worse off.
         """
         rendering = self._render(only)
-        mistakes = mistakes_of(rendering)
-        worse = [app for app in self.store.apps if self.quarantine.has_better(app, mistakes.get(app.id, 0))]
-        if not worse or only is not None:
-            return rendering
-        for app in worse:
-            reason = next(note.text for note in rendering.notes if note.mistake and note.app_id == app.id)
-            self.quarantine.refuse_form(app, reason)
-        return self._render(None)
+        while only is None and (worse := self._worse(rendering)):
+            for app, reason in worse:
+                self.quarantine.refuse_form(app, reason)
+            rendering = self._render(None)
+        return rendering
 
     def accepted(self, rendering: Rendering) -> None:
         """Learn that ``rendering`` runs, so that its apps' forms count as good."""
-        self.quarantine.accepted(self.store.apps, mistakes_of(rendering))
+        mistakes = {app_id: len(texts) for app_id, texts in self._mistakes(rendering).items()}
+        self.quarantine.accepted(self.store.apps, mistakes)
+
+    def _worse(self, rendering: Rendering) -> list[tuple[App, str]]:
+        """Return the apps to blame for services that were there before and are not now, each with the reason."""
+        mistakes = self._mistakes(rendering)
+        worse = self.quarantine.worse(self.store.apps, {app_id: len(texts) for app_id, texts in mistakes.items()})
+        return [(app, mistakes.get(app.id, [SPOILT_GROUP])[0]) for app in worse]
+
+    def _mistakes(self, rendering: Rendering) -> dict[str, list[str]]:
+        """Return by app why services of it cannot be used; those of a deployment group count for each member."""
+        texts = mistakes_of(rendering)
+        if not texts:
+            return {}
+        known_as = {app.id: dict.fromkeys((app.id, id_in_haproxy(app))) for app in self.store.apps}
+        by_app = {app_id: [text for each in ids for text in texts.get(each, ())] for app_id, ids in known_as.items()}
+        return {app_id: found for app_id, found in by_app.items() if found}
 
     def _render(self, only: Collection[str] | None) -> Rendering:
         forms = self.quarantine.forms(self.store.apps)
@@ -72,6 +87,10 @@ class Decider:
         return self._renderer.render(desired_state(forms, self._rules, surroundings, self._memo))
 
 
-def mistakes_of(rendering: Rendering) -> Counter[str]:
-    """Count the services left out because their form cannot be used, by app id."""
-    return Counter(note.app_id for note in rendering.notes if note.mistake)
+def mistakes_of(rendering: Rendering) -> dict[str, list[str]]:
+    """Return why services were left out because their form cannot be used, by the app id that HAProxy knows."""
+    texts: dict[str, list[str]] = {}
+    for note in rendering.notes:
+        if note.mistake:
+            texts.setdefault(note.app_id, []).append(note.text)
+    return texts

@@ -53,15 +53,18 @@ class Quarantine:
         """Return the apps in the form to try: as they are, in their last good form, or not at all."""
         return [form for app in apps if (form := self._form(app)) is not None]
 
-    def has_better(self, app: App, mistakes: int) -> bool:
-        """Whether an older form of ``app`` is at hand in which fewer than ``mistakes`` services were left out."""
-        good = self._good.get(app.id)
-        return (
-            good is not None
-            and good.mistakes < mistakes
-            and app.id not in self._refused
-            and not _same_definition(good.form, app)
-        )
+    def worse(self, apps: Sequence[App], mistakes: Mapping[str, int]) -> list[App]:
+        """Return the apps whose newest definition costs services that were there before; ``mistakes`` counts by app id.
+
+        A deployment group is worse off if one of its members is, by the doing of those that are new or have changed.
+        """
+        poorer = {
+            id_in_haproxy(app)
+            for app in apps
+            if app.id in mistakes and app.id in self._good and self._good[app.id].mistakes < mistakes[app.id]
+        }
+        suspects = [app for app in apps if id_in_haproxy(app) in poorer] if poorer else []
+        return [app for app in suspects if app.id not in self._refused and self._is_newly_defined(app)]
 
     def unproven(self, apps: Iterable[App]) -> set[str]:
         """Return the ids, as HAProxy knows them, of apps whose present form has never been applied."""
@@ -74,19 +77,20 @@ class Quarantine:
     def refuse(self, hap_id: str, reason: str, apps: Sequence[App]) -> list[str]:
         """Refuse what HAProxy knows as ``hap_id``; return the ids of the apps of Marathon that this concerns.
 
-        Of a deployment group those members are refused that are new or have changed; if none has, all are.
+        Of a deployment group those members are refused that are new or were defined anew; if none was, those that have
+        changed at all; if none has, all. Who is left out already is not to blame.
         """
-        members = [app for app in apps if hap_id in {app.id, id_in_haproxy(app)}]
-        suspects = [app for app in members if app.id not in self._good or self._good[app.id].form != app] or members
+        members = [app for app in apps if (form := self._form(app)) is not None and id_in_haproxy(form) == hap_id]
+        changed = [app for app in members if app.id not in self._good or self._good[app.id].form != app]
+        defined = [app for app in changed if app.id not in self._refused and self._is_newly_defined(app)]
+        suspects = defined or changed or members
         for app in suspects:
             self.refuse_form(app, reason)
         return [app.id for app in suspects]
 
     def refuse_form(self, app: App, reason: str) -> None:
         """Refuse ``app`` as it is now."""
-        good = self._good.get(app.id)
-        tried = app.id in self._refused
-        substitute = good is not None and not tried and not _same_definition(good.form, app)
+        substitute = app.id in self._good and app.id not in self._refused and self._is_newly_defined(app)
         self._refused[app.id] = Refused(app, reason, entirely=not substitute)
 
     def release_all(self) -> None:
@@ -102,6 +106,10 @@ class Quarantine:
             for app_id, app in present.items()
             if app_id not in self._refused or app_id in self._good
         }
+
+    def _is_newly_defined(self, app: App) -> bool:
+        good = self._good.get(app.id)
+        return good is None or not _same_definition(good.form, app)
 
     def _form(self, app: App) -> App | None:
         refused = self._refused.get(app.id)

@@ -98,14 +98,48 @@ def test_what_is_known_of_apps_that_are_gone_is_forgotten():
     assert quarantine.forms([BAD]) == []
 
 
-def test_an_older_form_is_better_only_if_fewer_of_its_services_were_left_out():
+def test_a_form_is_worse_only_if_more_of_its_services_were_left_out_than_of_the_last_good_one():
     quarantine = accepting(GOOD)
-    assert quarantine.has_better(BAD, 1)
-    assert not quarantine.has_better(BAD, 0)
-    assert not quarantine.has_better(replace(GOOD, tasks=()), 1), "only its tasks differ"
-    assert not quarantine.has_better(form("/new"), 1)
+    assert quarantine.worse([BAD], {"/web": 1}) == [BAD]
+    assert quarantine.worse([BAD], {}) == []
+    assert quarantine.worse([replace(GOOD, tasks=())], {"/web": 1}) == [], "only its tasks differ"
+    assert quarantine.worse([form("/new")], {"/new": 1}) == []
     quarantine.accepted([GOOD], {"/web": 2})
-    assert not quarantine.has_better(BAD, 2)
+    assert quarantine.worse([BAD], {"/web": 2}) == []
+
+
+def test_a_deployment_group_is_worse_by_the_doing_of_the_member_that_is_new():
+    blue = form("/blue", HAPROXY_DEPLOYMENT_GROUP="shop")
+    green = form("/green", HAPROXY_DEPLOYMENT_GROUP="shop")
+    assert accepting(blue).worse([blue, green], {"/blue": 1, "/green": 1}) == [green]
+    assert accepting(blue).worse([green, blue], {"/blue": 1}) == [green]
+    assert accepting(blue, green).worse([blue, green], {"/blue": 1, "/green": 1}) == []
+
+
+def test_a_member_of_a_deployment_group_is_not_refused_for_its_tasks_while_another_one_is_new():
+    blue = form("/blue", HAPROXY_DEPLOYMENT_GROUP="shop")
+    more_of_blue = form("/blue", tasks=2, HAPROXY_DEPLOYMENT_GROUP="shop")
+    green = form("/green", HAPROXY_DEPLOYMENT_GROUP="shop")
+    quarantine = accepting(blue)
+    assert quarantine.refuse("/shop", "no", [more_of_blue, green]) == ["/green"]
+    assert quarantine.forms([more_of_blue, green]) == [more_of_blue]
+
+
+def test_an_app_is_found_by_the_id_of_the_form_that_was_tried():
+    quarantine = accepting(form("/blue", HAPROXY_DEPLOYMENT_GROUP="shop"))
+    alone = form("/blue", HAPROXY_0_BALANCE="bad")
+    assert quarantine.refuse("/blue", "no", [alone]) == ["/blue"]
+    assert quarantine.refuse("/shop", "its last good form neither", [alone]) == ["/blue"]
+    assert quarantine.forms([alone]) == []
+
+
+def test_when_a_deployment_group_is_refused_again_those_left_out_before_are_not_blamed_again():
+    blue = form("/blue", HAPROXY_DEPLOYMENT_GROUP="shop")
+    green = form("/green", HAPROXY_DEPLOYMENT_GROUP="shop")
+    quarantine = accepting(blue)
+    quarantine.refuse("/shop", "no", [blue, green])
+    assert quarantine.refuse("/shop", "no", [blue, green]) == ["/blue"]
+    assert quarantine.forms([blue, green]) == []
 
 
 def test_the_id_of_an_app_in_haproxy_is_that_of_its_deployment_group():
