@@ -40,10 +40,15 @@ class Decider:
         return set().union(*map(names_to_resolve, self.store.apps))
 
     def cannot_matter(self, app_id: str) -> bool:
-        """Whether the tasks of ``app_id`` are of no interest here: it is an app of other groups, or a pod."""
+        """Whether the tasks of ``app_id`` are of no interest here: it is an app of other groups, or a pod.
+
+        Of an app that goes on in an older form than its newest one, they are.
+        """
         app = self.store.app(app_id)
         if app is None:
             return self.store.is_absent(app_id)
+        if self.store.is_unreadable(app_id) or app_id in self.quarantine.refused:
+            return False
         return not order_matters(app) and not may_be_wanted(app, self._rules)
 
     def decide(self, only: Collection[str] | None = None) -> Rendering:

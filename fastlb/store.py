@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Taken(NamedTuple):
     """What became of an answer: apps whose value changed, and how long an empty one is held back yet.
 
-    ``held_back_s`` is None for an answer that was taken. ``order_unknown``: an app is new whose place among the others
-    matters (COMPAT.md 3.2, 3.5), which only a full answer tells.
+    ``held_back_s`` is None for an answer that was taken. ``order_unknown``: the place of an app among
+    the others matters and did not before (COMPAT.md 3.2, 3.5), which only a full answer tells.
     """
 
     changed: frozenset[str]
@@ -60,6 +60,10 @@ class Store:
     def app(self, app_id: str) -> App | None:
         """Return one app."""
         return self._apps.get(app_id)
+
+    def is_unreadable(self, app_id: str) -> bool:
+        """Whether the last answer about this app could not be read, so that less is known of it than it seems."""
+        return app_id in self._notes
 
     def is_absent(self, app_id: str) -> bool:
         """Whether Marathon answered, since the last full answer, that it has no app of this id (a pod, mostly)."""
@@ -109,7 +113,8 @@ class Store:
                 after = self._read(document, app_id)
             if after is not None:
                 self._apps[app_id] = after
-                order_unknown = order_unknown or (before is None and order_matters(after))
+                starts_to_matter = before is None or not order_matters(before)
+                order_unknown = order_unknown or (starts_to_matter and order_matters(after))
             if after is not before:
                 changed.add(app_id)
         return Taken(frozenset(changed), order_unknown=order_unknown)
@@ -122,7 +127,10 @@ class Store:
         if self._empty_since_s is None:
             self._empty_since_s = now_s
         left = self._empty_since_s + self._empty_grace_s - now_s
-        return left if left > 0 else None
+        if left > 0:
+            return left
+        self._empty_since_s = None
+        return None
 
     def _read(self, document: object, app_id: str | None) -> App | None:
         """Return the app of a document; the one of before if they are equal, or if the new one cannot be read."""

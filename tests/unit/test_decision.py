@@ -90,3 +90,24 @@ def test_an_app_that_is_worse_off_for_the_sake_of_anothers_last_good_form_goes_o
     dateless = app("/other", [10001], {"HAPROXY_DEPLOYMENT_GROUP": "pool"})
     decider.store.take([web(labels=BAD_LABEL), dateless], 1.0)
     assert [service.app_id for service in decider.decide().services] == ["/other", "/pool"]
+
+
+def test_task_events_of_an_app_of_other_groups_do_not_matter():
+    assert deciding(web(labels={"HAPROXY_GROUP": "internal"})).cannot_matter("/web")
+    assert not deciding(web()).cannot_matter("/web")
+
+
+def test_task_events_matter_of_an_app_that_could_not_be_read_when_it_was_of_another_group():
+    decider = deciding(web(labels={"HAPROXY_GROUP": "internal"}))
+    decider.store.take_apps({"/web": web(tasks=[{"id": "odd", "ports": "none"}])})
+    assert not decider.cannot_matter("/web")
+    decider.store.take_apps({"/web": web(labels={"HAPROXY_GROUP": "internal"})})
+    assert decider.cannot_matter("/web")
+
+
+def test_task_events_matter_of_an_app_that_goes_on_in_its_last_good_form():
+    decider = deciding(web())
+    decider.accepted(decider.decide())
+    decider.store.take_apps({"/web": web(labels={"HAPROXY_GROUP": 5})})
+    assert vhosts(decider.decide()) == ["web.test"]
+    assert not decider.cannot_matter("/web")

@@ -111,6 +111,21 @@ def test_a_new_app_whose_place_matters_asks_for_a_full_answer(document):
     assert not store.take_apps({"/new": document}).order_unknown
 
 
+def test_an_app_whose_place_begins_to_matter_asks_for_a_full_answer():
+    store = taken(app("/a"))
+    grouped = app("/a", labels={"HAPROXY_DEPLOYMENT_GROUP": "g"})
+    assert store.take_apps({"/a": grouped}).order_unknown
+    assert not store.take_apps({"/a": {**grouped, "instances": 2}}).order_unknown
+
+
+def test_each_sudden_answer_without_apps_has_a_grace_period_of_its_own():
+    store = taken(app("/a"), app("/b"))
+    store.take([], 0.0)
+    store.take([], GRACE_S)
+    store.take_apps({"/c": app("/c"), "/d": app("/d")})
+    assert store.take([], 3 * GRACE_S).held_back_s == GRACE_S
+
+
 def test_a_verdict_that_marathon_forgot_is_remembered_while_the_task_is_there():
     sick = app("/a", healthChecks=[CHECK], tasks=[task(1, healthCheckResults=[{"alive": True}]), task(2)])
     silent = app("/a", healthChecks=[CHECK], tasks=[task(1, healthCheckResults=[]), task(2)])
