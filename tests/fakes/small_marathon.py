@@ -123,7 +123,8 @@ class SmallMarathon:
         while sum(each["id"] not in old_ids for each in document["tasks"]) < document["instances"]:
             document["tasks"] = [*document["tasks"], self._new_task()]
             yield _status(app_id)
-            document = self._apps[app_id]
+            if document["tasks"]:
+                yield from self.tell_health(app_id, alive=True)
         while len(document["tasks"]) > document["instances"]:
             document["tasks"] = document["tasks"][1:]
             yield _status(app_id)
