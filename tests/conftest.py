@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from fastlb import kernel
 from fastlb.errors import HAProxyError
@@ -14,6 +15,11 @@ from fastlb.haproxy import find_haproxy
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+# A run that must be green or red for what changed takes the same examples every time; to look for new ones:
+# HYPOTHESIS_PROFILE=default python -m pytest tests/property
+settings.register_profile("steady", derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 HOT_PATH = (
     *("clean", "cookie", "entry_hash", "fill", "map_text", "server_id", "server_lines", "server_name", "server_values"),
