@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.fakes.apps import Json
 
-Events = "Iterator[Json]"
-
 UNREADABLE = {"labels": {"labels": None}, "tasks": {"tasks": [{"id": "odd", "ports": "none"}]}}
 """What may be wrong with the JSON of an app: something of its definition, or something of a task."""
 

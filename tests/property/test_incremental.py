@@ -67,8 +67,10 @@ definitions = st.builds(
 )
 orders = st.permutations(IDS)
 places = st.integers(0, len(IDS) - 1)
-CALM_EVENTS = 10
 some_steps = st.sampled_from([100, 1, 2, 5])
+
+CALM_EVENTS = 10
+"""How many events have to come between two interruptions, after each of which everything is read."""
 
 
 class Incremental(RuleBasedStateMachine):
@@ -177,7 +179,7 @@ class Incremental(RuleBasedStateMachine):
     @rule(kind=st.sampled_from(["deaf", "resync", "leader", "accident", "file", "restart"]), order=orders)
     def interrupt(self, kind: str, order: Sequence[str]) -> None:
         """Let happen what has everything read, but not so often that nothing is ever read alone."""
-        self.told = 0
+        self.told, self.news = 0, True
         match kind:
             case "deaf":
                 self.deaf = True
@@ -282,6 +284,6 @@ def test_what_haproxy_is_given_is_what_a_process_without_a_past_makes_of_the_sam
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=60, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
