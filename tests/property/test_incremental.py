@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
@@ -281,6 +281,8 @@ class Incremental(RuleBasedStateMachine):
 @pytest.mark.parametrize("argv", FLAGS, ids=" ".join)
 def test_what_haproxy_is_given_is_what_a_process_without_a_past_makes_of_the_same_apps(kernel_twin, argv):
     machine = type("Incremental", (Incremental,), {"argv": (*argv, *SMALL_RANGE)})
+    if settings.default.derandomize:  # the same sequences in every run, but others for each case
+        machine = seed(f"{kernel_twin.__name__} {argv}")(machine)
     run_state_machine_as_test(
         machine,
         settings=settings(
