@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +55,7 @@ def measure(answer: bytes, rounds: int, case: str) -> list[Row]:
     documents = orjson.loads(answer)["apps"]
     read = [read_app(document) for document in documents]
     desired = desired_state(read, whole.rules)
-    changed = desired_state([replace(read[0], tasks=read[0].tasks[1:]), *read[1:]], whole.rules)
+    changed = desired_state([read[0]._replace(tasks=read[0].tasks[1:]), *read[1:]], whole.rules)
     memo = whole.renderer()
     states = [changed, desired]
 

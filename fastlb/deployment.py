@@ -6,7 +6,6 @@ replace. Which app is the newer is decided by dates that zdd writes, so a date t
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -52,7 +51,7 @@ def _merge_members(group: str, members: list[App]) -> tuple[list[App], list[Note
         try:
             if len(members) > 1:
                 _started_at(app)
-            merged = [_merge(merged[0], app)] if merged else [replace(app, id=group)]
+            merged = [_merge(merged[0], app)] if merged else [app._replace(id=group)]
         except AppError as error:
             notes.append(Note(app.id, str(error), mistake=True))
     return merged, notes
@@ -91,8 +90,8 @@ def _merge(previous: App, current: App) -> App:
     healthy = sum(task.alive is True for task in new.tasks) if current.health_checks else _instances(new)
     drained = min(len(old.tasks), healthy, max(0, healthy + _instances(old) - target))
     tasks = sorted(old.tasks, key=lambda task: task.id)
-    draining = [replace(task, draining=True) for task in tasks[:drained]]
-    return replace(old, id=previous.id, tasks=(*draining, *tasks[drained:], *new.tasks))
+    draining = [task._replace(draining=True) for task in tasks[:drained]]
+    return old._replace(id=previous.id, tasks=(*draining, *tasks[drained:], *new.tasks))
 
 
 def _last_scaling(app: App) -> str:

@@ -9,7 +9,7 @@ settled here, so that rendering a service needs nothing but that service.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastlb.deployment import merge_groups
@@ -108,7 +108,7 @@ def _with_indexed_ports(services: Sequence[Service], every: Iterable[Service]) -
             placed.append(service)
             continue
         ports, strayed = _indexed_ports(service, siblings[service.app_id])
-        placed.append(replace(service, indexed_ports=ports))
+        placed.append(service._replace(indexed_ports=ports))
         if strayed:
             text = "label BACKEND_HEALTHCHECK_PORT_INDEX points to no server; health checks use the service's own port"
             notes.append(Note(service.app_id, text, service.port, left_out=False))

@@ -67,7 +67,7 @@ def _servers_reason(key: tuple[str, str, int], old: Service, new: Service) -> st
 
 
 def _by_key(rendering: Rendering) -> dict[tuple[str, str, int], Service]:
-    return {(service.app_id, service.backend, service.index): service for service in rendering.services}
+    return {(service.app_id, service.backend, service.port_index): service for service in rendering.services}
 
 
 def _map_reasons(applied: Rendering, desired: Rendering) -> list[str]:

@@ -10,10 +10,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from fastlb.errors import ServiceError
-from fastlb.model import ServiceOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from fastlb.model import ServiceOptions
 
 TRUE_WORDS = frozenset({"true", "t", "yes", "y"})
 
@@ -72,8 +73,7 @@ def parse(index: int, labels: Mapping[str, Any], defaults: ServiceOptions) -> Se
     # A PATH label turns a rank of 0 into 1, an explicit 0 included (COMPAT.md 3.6 rule 3).
     if "path" in values and values.get("rank", 0) == 0:
         values["rank"] = 1
-    merged = {name: getattr(defaults, name) for name in ServiceOptions.__slots__}
-    return ServiceOptions(**{**merged, **values, "templates": templates})
+    return defaults._replace(**values, templates=templates)
 
 
 def _string(where: str, value: object) -> str:

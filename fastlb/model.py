@@ -4,19 +4,22 @@
 
 An App holds what Marathon said, already brought to one form whatever Marathon's version; a Service holds what HAProxy
 needs to know of one service port. Two values that compare equal lead to the same bytes.
+
+They are tuples: there are tens of thousands of them, they are made and compared in C, and the compiled hot path may
+look into them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-@dataclass(frozen=True, slots=True)
-class HealthCheck:
+class HealthCheck(NamedTuple):
     """One entry of an app's ``healthChecks``, nulls dropped (MARATHON.md 2.3, COMPAT.md 3.6).
 
     ``members`` is the object itself, which templates may look into; the other fields are those that decide.
@@ -28,8 +31,7 @@ class HealthCheck:
     port_index: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One task of an app (MARATHON.md 3).
 
     ``alive`` is the verdict of Marathon's health checks: true if any result is alive, None while no result exists.
@@ -45,8 +47,7 @@ class Task:
     draining: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(NamedTuple):
     """One app as Marathon describes it, tasks included.
 
     ``mode`` is the networking mode (COMPAT.md 3.3). ``service_ports`` are the declared ones in order (3.4) and
@@ -69,10 +70,7 @@ class App:
 
 
 class Server(NamedTuple):
-    """One task at one port of a service: the agent's ``host`` name, the ``address`` and ``port`` to connect to.
-
-    A tuple, because the compiled hot path sees builtin types only.
-    """
+    """One task at one port of a service: the agent's ``host`` name, the ``address`` and ``port`` to connect to."""
 
     host: str
     address: str
@@ -80,8 +78,7 @@ class Server(NamedTuple):
     draining: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceOptions:
+class ServiceOptions(NamedTuple):
     """The labels of one service port, checked and typed (COMPAT.md 4.1); None means "no such label".
 
     ``rank`` is the label BACKEND_WEIGHT after COMPAT.md 3.6 rule 3: the order among vhost rules, larger first.
@@ -110,11 +107,10 @@ class ServiceOptions:
     redirect_path: str | None = None
     networks_allowed: str | None = None
     health_port_index: int | None = None
-    templates: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
+class Service(NamedTuple):
     """One app at one service port, with its servers in server order (COMPAT.md 6.3).
 
     ``port`` is the one it is known by (label PORT included), ``mode`` HAProxy's, ``groups`` those that decide whether
@@ -122,7 +118,7 @@ class Service:
     """
 
     app_id: str
-    index: int
+    port_index: int
     port: int
     backend: str
     mode: str

@@ -10,7 +10,7 @@ ids of its members.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.deployment import GROUP
@@ -119,7 +119,7 @@ class Quarantine:
         if not unchanged:
             del self._refused[app.id]
             return app
-        return None if refused.entirely else replace(self._good[app.id].form, tasks=app.tasks)
+        return None if refused.entirely else self._good[app.id].form._replace(tasks=app.tasks)
 
 
 def id_in_haproxy(app: App) -> str:
@@ -131,4 +131,4 @@ def id_in_haproxy(app: App) -> str:
 
 
 def _same_definition(one: App, other: App) -> bool:
-    return replace(one, tasks=()) == replace(other, tasks=())
+    return one._replace(tasks=()) == other._replace(tasks=())

@@ -90,8 +90,8 @@ class Renderer:
             written.append(each)
             notes += [Note(service.app_id, text, service.port, left_out=False) for text in each.fragment.remarks]
             memo[_key(service)] = each
-            http_map = http_map and not each.fragment.vhost.wrote_http_map
-            https_map = https_map and not each.fragment.vhost.wrote_https_map
+            http_map = http_map and not each.fragment.vhost.needs_http_map
+            https_map = https_map and not each.fragment.vhost.needs_https_map
             appid_map = appid_map and each.fragment.app_entry is None
             if service.mode == "http":
                 seen_apps.add(service.app_id)
@@ -211,7 +211,7 @@ class _Host:
 
 
 def _key(service: Service) -> tuple[str, int, str]:
-    return service.app_id, service.index, service.backend
+    return service.app_id, service.port_index, service.backend
 
 
 def _certificates(paths: Iterable[str]) -> str:

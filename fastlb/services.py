@@ -183,7 +183,7 @@ def _service(
     known_as = port if options.port is None else options.port
     return Service(
         app_id=app.id,
-        index=index,
+        port_index=index,
         port=known_as,
         backend=f"{app.id[1:].replace('/', '_')}_{known_as}",
         mode=mode if mode is not None else ("http" if options.vhost else "tcp"),
@@ -241,14 +241,4 @@ def _task_ports(app: App, task: Task) -> tuple[int, ...]:
 def _with_servers(service: Service, servers: list[Server]) -> Service:
     """Put the servers into server order: by host as a text, port, then address and task order (COMPAT.md 6.3)."""
     ordered = tuple(sorted(servers, key=lambda server: (server.host, server.port, server.address)))
-    return Service(
-        app_id=service.app_id,
-        index=service.index,
-        port=service.port,
-        backend=service.backend,
-        mode=service.mode,
-        groups=service.groups,
-        options=service.options,
-        health_check=service.health_check,
-        servers=ordered,
-    )
+    return service._replace(servers=ordered)

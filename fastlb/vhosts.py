@@ -37,15 +37,18 @@ class HostEntry(NamedTuple):
 
 
 class VhostRules(NamedTuple):
-    """Everything a service contributes to the shared frontends; ``rank`` orders it among the others' texts."""
+    """Everything a service contributes to the shared frontends; ``rank`` orders it among the others' texts.
+
+    ``needs_http_map``: a map rule serves it on the http port, whoever writes that rule; likewise on the https port.
+    """
 
     http: str = ""
     https: str = ""
     rank: int = 0
     hosts: tuple[HostEntry, ...] = ()
     domains: tuple[tuple[str, str], ...] = ()
-    wrote_http_map: bool = False
-    wrote_https_map: bool = False
+    needs_http_map: bool = False
+    needs_https_map: bool = False
     remarks: tuple[str, ...] = ()
 
 
@@ -64,8 +67,8 @@ def vhost_rules(service: Service, catalogue: Catalogue, rules: Rules, first_use:
         rank=writer.rank,
         hosts=tuple(writer.entries),
         domains=tuple(dict.fromkeys(writer.domains)),
-        wrote_http_map=writer.wrote_http_map,
-        wrote_https_map=writer.wrote_https_map,
+        needs_http_map=writer.needs_http_map,
+        needs_https_map=writer.needs_https_map,
         remarks=tuple(writer.remarks),
     )
 
@@ -83,8 +86,8 @@ class _Writer:
     entries: list[HostEntry] = field(default_factory=list)
     domains: list[tuple[str, str]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    wrote_http_map: bool = False
-    wrote_https_map: bool = False
+    needs_http_map: bool = False
+    needs_https_map: bool = False
     rank: int = 0
     names: list[str] = field(default_factory=list)
     values: dict[str, Any] = field(default_factory=dict)
@@ -209,16 +212,18 @@ class _Writer:
 
     def _http_map(self, template: str, name: str) -> list[str]:
         self.domains.append((name, self.service.backend))
-        if not self.first_use.http_map or self.wrote_http_map:
+        is_written, self.needs_http_map = self.needs_http_map, True
+        if not self.first_use.http_map or is_written:
             return []
-        self.wrote_http_map, self.rank = True, -1
+        self.rank = -1
         return self._map_rule(template, {"haproxy_dir": self.rules.haproxy_dir})
 
     def _https_map(self, name: str) -> list[str]:
         self.domains.append((name, self.service.backend))
-        if not self.first_use.https_map or self.wrote_https_map:
+        is_written, self.needs_https_map = self.needs_https_map, True
+        if not self.first_use.https_map or is_written:
             return []
-        self.wrote_https_map, self.rank = True, -1
+        self.rank = -1
         values = {"haproxy_dir": self.rules.haproxy_dir, "hostname": name}
         return self._map_rule("HTTPS_FRONTEND_ACL", values)
 

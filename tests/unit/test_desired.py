@@ -122,7 +122,7 @@ def indexed(index, **members):
 )
 def test_a_health_check_index_means_the_rank_by_service_port(index, ports):
     document = indexed(index)
-    (service,) = [s for s in desired([document]).services if s.index == 0]
+    (service,) = [s for s in desired([document]).services if s.port_index == 0]
     assert service.indexed_ports == ports
     assert not notes([document])
 
@@ -135,7 +135,7 @@ def test_a_health_check_index_means_the_rank_by_service_port(index, ports):
     ],
 )
 def test_a_health_check_index_that_points_to_nothing_means_the_own_port_and_a_note(document, ports):
-    (service,) = [s for s in desired([document]).services if s.index == 0]
+    (service,) = [s for s in desired([document]).services if s.port_index == 0]
     assert service.indexed_ports == ports
     (said,) = notes([document])
     assert said.startswith("app /app (service port 10000): label BACKEND_HEALTHCHECK_PORT_INDEX points to no server")

@@ -18,7 +18,7 @@ def parsed(**labels):
 def changed(**labels):
     """Return the options that differ from the defaults."""
     options = parsed(**labels)
-    names = [name for name in ServiceOptions.__slots__ if getattr(options, name) != getattr(DEFAULTS, name)]
+    names = [name for name in ServiceOptions._fields if getattr(options, name) != getattr(DEFAULTS, name)]
     return {name: getattr(options, name) for name in names}
 
 

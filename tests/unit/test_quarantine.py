@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fastlb.quarantine import Quarantine, id_in_haproxy
 from tests.fakes.apps import app, read_all, task
 
@@ -39,7 +37,7 @@ def test_an_app_that_was_good_goes_on_in_its_last_good_form_with_its_present_tas
     quarantine = accepting(GOOD)
     quarantine.refuse("/web", "no", [BAD])
     more_tasks = form(tasks=3, HAPROXY_0_BALANCE="bad")
-    assert quarantine.forms([more_tasks]) == [replace(GOOD, tasks=more_tasks.tasks)]
+    assert quarantine.forms([more_tasks]) == [GOOD._replace(tasks=more_tasks.tasks)]
     assert not quarantine.refused["/web"].entirely
 
 
@@ -102,7 +100,7 @@ def test_a_form_is_worse_only_if_more_of_its_services_were_left_out_than_of_the_
     quarantine = accepting(GOOD)
     assert quarantine.worse([BAD], {"/web": 1}) == [BAD]
     assert quarantine.worse([BAD], {}) == []
-    assert quarantine.worse([replace(GOOD, tasks=())], {"/web": 1}) == [], "only its tasks differ"
+    assert quarantine.worse([GOOD._replace(tasks=())], {"/web": 1}) == [], "only its tasks differ"
     assert quarantine.worse([form("/new")], {"/new": 1}) == []
     quarantine.accepted([GOOD], {"/web": 2})
     assert quarantine.worse([BAD], {"/web": 2}) == []

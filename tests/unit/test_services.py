@@ -81,7 +81,10 @@ def test_the_port_label_renames_the_backend_and_does_not_change_the_pairing():
 def test_a_second_service_at_the_same_port_takes_the_place_of_the_first():
     document = app(ports=[10000, 10001, 10000], labels={"HAPROXY_2_BALANCE": "source"})
     found, _ = services(document)
-    assert [(s.port, s.index, s.options.balance) for s in found] == [(10000, 2, "source"), (10001, 1, "roundrobin")]
+    assert [(s.port, s.port_index, s.options.balance) for s in found] == [
+        (10000, 2, "source"),
+        (10001, 1, "roundrobin"),
+    ]
     assert [len(s.servers) for s in found] == [2, 1]
 
 
