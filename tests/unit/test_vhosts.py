@@ -139,21 +139,22 @@ def test_without_the_shared_frontends_there_are_no_rules():
 
 
 @pytest.mark.parametrize(
-    ("word", "first_use", "rank", "wrote"),
+    ("word", "first_use", "rank", "needs"),
     [
         ("map", FIRST, -1, (True, True)),
-        ("map", LATER, 7, (False, False)),
-        ("map", FIRST._replace(https_map=False), -1, (True, False)),
-        ("map", FIRST._replace(http_map=False), -1, (False, True)),
+        ("map", LATER, 7, (True, True)),
+        ("map", FIRST._replace(https_map=False), -1, (True, True)),
+        ("map", FIRST._replace(http_map=False), -1, (True, True)),
         ("redirect map", FIRST, -1, (False, True)),
+        ("redirect map", FIRST._replace(https_map=False), 7, (False, True)),
         ("auth map", FIRST, 7, (False, False)),
         ("", FIRST, 7, (False, False)),
     ],
 )
-def test_who_writes_a_map_rule_comes_last(word, first_use, rank, wrote):
+def test_who_writes_a_map_rule_comes_last_and_who_needs_one_says_so(word, first_use, rank, needs):
     labels, argv = conditions(word)
     found = rules({"VHOST": "a", "BACKEND_WEIGHT": "7", **labels}, *argv, first_use=first_use)
-    assert (found.rank, (found.wrote_http_map, found.wrote_https_map)) == (rank, wrote)
+    assert (found.rank, (found.needs_http_map, found.needs_https_map)) == (rank, needs)
 
 
 @pytest.mark.parametrize(("word", "entered"), [("map", True), ("redirect map", True), ("auth map", False), ("", False)])
