@@ -21,16 +21,25 @@ HEALTH_MEMBERS = ("timeoutSeconds", "intervalSeconds", "gracePeriodSeconds", "ma
 
 
 class Fragment(NamedTuple):
-    """The texts of one service for each part of the document, and its map entries; ``checked`` counts its checks."""
+    """The texts of one service for each part of the document, and its map entries.
+
+    ``backend`` is the block up to its ``servers``, of which ``checked`` have a health check.
+    """
 
     userlist: str
     vhost: VhostRules
     appid: str
     frontend: str
     backend: str
+    servers: str
     app_entry: tuple[str, str] | None
     checked: int
     remarks: tuple[str, ...]
+
+    @property
+    def needs_appid_map(self) -> bool:
+        """Whether a map rule serves its app's id, whoever writes that rule."""
+        return self.app_entry is not None
 
 
 def render_fragment(service: Service, catalogue: Catalogue, rules: Rules, first_use: FirstUse) -> Fragment:
@@ -44,7 +53,8 @@ def render_fragment(service: Service, catalogue: Catalogue, rules: Rules, first_
         vhost=vhost,
         appid=appid,
         frontend=writer.frontend(),
-        backend=writer.backend() + writer.servers(health),
+        backend=writer.backend(),
+        servers=writer.servers(health),
         app_entry=app_entry,
         checked=len(service.servers) if service.options.sticky or any(health) else 0,
         remarks=(*vhost.remarks, *remarks),

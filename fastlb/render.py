@@ -192,7 +192,8 @@ class _Written(NamedTuple):
 
 def _written(service: Service, first_use: FirstUse, fragment: Fragment) -> _Written:
     vhost = fragment.vhost
-    texts = (fragment.userlist, vhost.http, fragment.appid, vhost.https, fragment.frontend, fragment.backend)
+    backend = fragment.backend + fragment.servers
+    texts = (fragment.userlist, vhost.http, fragment.appid, vhost.https, fragment.frontend, backend)
     return _Written(service, first_use, fragment, *(_pieces_of(text, service) for text in texts))
 
 

@@ -20,14 +20,13 @@ def fragment(labels=None, *argv, first_use=FIRST, **members):
 
 def backend(labels=None, **members):
     """Return the lines of the backend without name, balance and servers."""
-    lines = fragment(labels, **members).backend.splitlines()
-    return [line.strip() for line in lines[3:] if not line.startswith("  server")]
+    return [line.strip() for line in fragment(labels, **members).backend.splitlines()[3:]]
 
 
 def server(labels=None, **members):
     """Return what stands behind the id in each server line."""
-    lines = fragment(labels, **members).backend.splitlines()
-    return [line.partition(" id ")[2].partition(" ")[2] for line in lines if line.startswith("  server")]
+    lines = fragment(labels, **members).servers.splitlines()
+    return [line.partition(" id ")[2].partition(" ")[2] for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -193,6 +192,7 @@ def test_numbers_of_a_check_are_not_needed_where_no_template_asks_for_them():
 def test_the_first_http_service_of_an_app_can_be_reached_by_the_apps_id(labels, argv, first_use, rule, entry):
     found = fragment(labels, *argv, first_use=first_use)
     assert (rule in found.appid, bool(found.appid), found.app_entry) == (True, bool(rule), entry)
+    assert found.needs_appid_map == bool(entry)
 
 
 @pytest.mark.parametrize(
