@@ -8,6 +8,7 @@ one runs is logged at every start of fastlb.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -38,7 +39,14 @@ class BuildSpeedups(build_ext):
             print(f"fastlb: continuing without the compiled hot path: {error}")
 
 
-speedups = Extension("fastlb._speedups", ["fastlb/_speedups.pyx"], optional=wish != "1", extra_compile_args=["-O2"])
+speedups = Extension(
+    "fastlb._speedups",
+    ["fastlb/_speedups.pyx"],
+    # Built anew when one of these changes; a source distribution holds them because they are named here.
+    depends=sorted(map(str, Path("fastlb").glob("_speedups_*.pxi"))),
+    optional=wish != "1",
+    extra_compile_args=["-O2"],
+)
 setup(
     ext_modules=[] if wish == "0" else [speedups],
     cmdclass={"build_ext": BuildSpeedups},
