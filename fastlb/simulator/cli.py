@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fastlb.errors import ExitCode, UsageError
 from fastlb.simulator.dialects import DIALECTS
-from fastlb.simulator.population import population
+from fastlb.simulator.population import CHECKED_SHARE, population
 from fastlb.simulator.settings import SimulatorSettings
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         help="tasks with an address of their own; all further ones share some (%(default)s)",
     )
     parser.add_argument(
-        "--checked-share", type=float, default=0.1, help="share of apps with a health check (%(default)s)"
+        "--checked-share", type=float, default=CHECKED_SHARE, help="share of apps with a health check (%(default)s)"
     )
     parser.add_argument("--group", default="external", help="label HAPROXY_GROUP of the apps (%(default)s)")
     parser.add_argument("--follower", action="store_true", help="also listen as a follower at a second port")

@@ -1,7 +1,7 @@
 """A believable cluster of any size: app definitions with the labels that operators really use.
 
-Pure, and the same for the same seed. Networking, labels and ports of each app are drawn independently, so
-that every combination occurs in a large cluster; a few apps come as blue/green pairs.
+Pure, and the same for the same seed. Each app is of one kind (`KINDS`); its networking, number of ports and rarer
+labels are drawn independently, so that every combination occurs in a large cluster; a few come as blue/green pairs.
 """
 
 from __future__ import annotations
@@ -18,15 +18,25 @@ if TYPE_CHECKING:
 SERVICE_PORTS = (range(10000, 30000), range(2000, 9000))
 """Below the ports of tasks and the kernel's own range; HAProxy binds each of them."""
 TEAMS = ("shop", "search", "pay", "mail", "media", "stats", "auth", "edge")
+KINDS = {"one vhost": 60, "two vhosts": 10, "path": 10, "sticky": 4, "redirect": 4, "tcp": 12}
+"""How many of a hundred apps are of each kind; all but tcp are http, and each of those has a vhost."""
+RARE_LABELS = (
+    (0.05, "USE_HSTS", "true"),
+    (0.05, "BACKEND_WEIGHT", "2"),
+    (0.05, "BALANCE", "leastconn"),
+    (0.02, "BACKEND_HTTP_OPTIONS", "  option forwardfor\n  no option http-keep-alive\n"),
+)
+CHECKED_SHARE = 0.7
+CHECK_INTERVAL_S = 30
+"""Between Marathon's default of a minute and what impatient operators write; HAProxy checks every server as often."""
 DEPLOYMENT_GROUP_SHARE = 0.01
 TWO_PORTS_SHARE = 0.1
-TCP_SHARE = 0.1
 STARTED_AT = "2020-05-01T10:00:00.000000"
 LATER_STARTED_AT = "2020-05-02T10:00:00.000000"
 
 
 def population(
-    apps: int, tasks: int, *, seed: int = 0, checked_share: float = 0.1, group: str = "external"
+    apps: int, tasks: int, *, seed: int = 0, checked_share: float = CHECKED_SHARE, group: str = "external"
 ) -> Iterator[Json]:
     """``apps`` definitions of ``tasks`` instances each; ``checked_share`` of them have a health check, 0 to 1.
 
@@ -46,7 +56,7 @@ def population(
 
 def _app(number: int, tasks: int, random: Random, group: str, ports: Iterator[int], *, checked: bool) -> Json:
     app_id = f"/{random.choice(TEAMS)}/svc-{number}"
-    tcp = random.random() < TCP_SHARE
+    (kind,) = random.choices(tuple(KINDS), tuple(KINDS.values()))
     count = 2 if random.random() < TWO_PORTS_SHARE else 1
     body = {
         "id": app_id,
@@ -57,11 +67,11 @@ def _app(number: int, tasks: int, random: Random, group: str, ports: Iterator[in
         "env": _environment(app_id, random),
         "constraints": [["hostname", "UNIQUE"]],
         "fetch": [{"uri": "file:///etc/docker.tar.gz", "extract": True, "executable": False, "cache": False}],
-        "labels": _tcp_labels(group) if tcp else _http_labels(number, random, group, count),
+        "labels": _labels(kind, number, random, group, count),
         **_networking(random, [_next_port(ports) for _ in range(count)]),
     }
     if checked:
-        body["healthChecks"] = [_health_check(random, tcp=tcp)]
+        body["healthChecks"] = [_health_check(random, tcp=kind == "tcp")]
     return body
 
 
@@ -86,28 +96,29 @@ def _next_port(ports: Iterator[int]) -> int:
     return port
 
 
-def _tcp_labels(group: str) -> dict[str, str]:
-    return {"HAPROXY_GROUP": group, "HAPROXY_0_MODE": "tcp", "HAPROXY_0_BALANCE": "leastconn"}
-
-
-def _http_labels(number: int, random: Random, group: str, ports: int) -> dict[str, str]:
-    labels = {"HAPROXY_GROUP": group, "HAPROXY_0_MODE": "http"}
-    optional = (
-        (0.85, "VHOST", f"svc-{number}.example.com"),
-        (0.05, "VHOST", f"svc-{number}.example.com,www.svc-{number}.example.org"),
-        (0.1, "STICKY", "true"),
-        (0.15, "REDIRECT_TO_HTTPS", "true"),
-        (0.05, "USE_HSTS", "true"),
-        (0.05, "BACKEND_WEIGHT", "2"),
-        (0.05, "BALANCE", "leastconn"),
-        (0.02, "BACKEND_HTTP_OPTIONS", "  option forwardfor\n  no option http-keep-alive\n"),
-    )
-    labels |= {f"HAPROXY_0_{name}": value for share, name, value in optional if random.random() < share}
-    if "HAPROXY_0_VHOST" in labels and random.random() < 0.15:
-        labels |= {"HAPROXY_0_VHOST": f"site-{number % 50}.example.com", "HAPROXY_0_PATH": f"/svc-{number}"}
+def _labels(kind: str, number: int, random: Random, group: str, ports: int) -> dict[str, str]:
+    labels = {"HAPROXY_GROUP": group} | _labels_of_kind(kind, number)
+    if kind != "tcp":
+        labels |= {f"HAPROXY_0_{name}": value for share, name, value in RARE_LABELS if random.random() < share}
     if ports > 1:
         labels["HAPROXY_1_GROUP"] = random.choice((group, "internal"))
     return labels
+
+
+def _labels_of_kind(kind: str, number: int) -> dict[str, str]:
+    vhost = {"HAPROXY_0_MODE": "http", "HAPROXY_0_VHOST": f"svc-{number}.example.com"}
+    match kind:
+        case "tcp":
+            return {"HAPROXY_0_MODE": "tcp", "HAPROXY_0_BALANCE": "leastconn"}
+        case "path":
+            return vhost | {"HAPROXY_0_VHOST": f"site-{number % 50}.example.com", "HAPROXY_0_PATH": f"/svc-{number}"}
+        case "two vhosts":
+            return vhost | {"HAPROXY_0_VHOST": f"svc-{number}.example.com,www.svc-{number}.example.org"}
+        case "sticky":
+            return vhost | {"HAPROXY_0_STICKY": "true"}
+        case "redirect":
+            return vhost | {"HAPROXY_0_REDIRECT_TO_HTTPS": "true"}
+    return vhost
 
 
 def _networking(random: Random, service_ports: list[int]) -> Json:
@@ -128,8 +139,8 @@ def _containers(mode: str, service_ports: list[int], *, image: str) -> Json:
 
 def _health_check(random: Random, *, tcp: bool) -> Json:
     if tcp:
-        return {"protocol": "TCP", "intervalSeconds": 10}
-    return {"protocol": random.choice(("HTTP", "MESOS_HTTP")), "path": "/health", "intervalSeconds": 10}
+        return {"protocol": "TCP", "intervalSeconds": CHECK_INTERVAL_S}
+    return {"protocol": random.choice(("HTTP", "MESOS_HTTP")), "path": "/health", "intervalSeconds": CHECK_INTERVAL_S}
 
 
 def _blue_green(number: int, tasks: int, group: str, ports: Iterator[int]) -> Iterator[Json]:

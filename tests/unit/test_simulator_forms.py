@@ -12,7 +12,7 @@ from fastlb.simulator.addresses import Addresses
 from fastlb.simulator.definitions import Mode, read_definition
 from fastlb.simulator.dialects import DIALECTS
 from fastlb.simulator.faults import Fault, Faults
-from fastlb.simulator.population import population
+from fastlb.simulator.population import KINDS, population
 from fastlb.simulator.refusals import Refusal
 from fastlb.simulator.selectors import parse_selector
 
@@ -183,14 +183,32 @@ def test_equal_seeds_give_equal_populations():
 
 
 def test_a_population_is_accepted_as_it_is_and_has_unique_service_ports():
-    apps = [read_definition(raw, NEW) for raw in population(2000, 2, checked_share=0.25)]
+    apps = [read_definition(raw, NEW) for raw in population(2000, 2)]
     ports = [port for app in apps for port in app.service_ports]
     assert len(apps) == len({app.id for app in apps}) == 2000
     assert len(ports) == len(set(ports))
     assert {app.mode for app in apps} == set(Mode)
-    assert 0.2 < sum(bool(app.health_checks) for app in apps) / 2000 < 0.3
     labels = {name for app in apps for name in app.labels}
     assert {"HAPROXY_0_VHOST", "HAPROXY_0_PATH", "HAPROXY_0_STICKY", "HAPROXY_DEPLOYMENT_GROUP"} <= labels
+
+
+def test_a_population_is_mixed_as_clusters_are():
+    drawn = [raw for raw in population(5000, 1) if "HAPROXY_DEPLOYMENT_GROUP" not in raw["labels"]]
+    every = [raw["labels"] for raw in drawn]
+    tcp = [labels for labels in every if labels["HAPROXY_0_MODE"] == "tcp"]
+    http = [labels for labels in every if labels["HAPROXY_0_MODE"] == "http"]
+    assert all("HAPROXY_0_VHOST" in labels for labels in http)
+    special = {
+        "two vhosts": [labels for labels in http if "," in labels["HAPROXY_0_VHOST"]],
+        "path": [labels for labels in http if "HAPROXY_0_PATH" in labels],
+        "sticky": [labels for labels in http if "HAPROXY_0_STICKY" in labels],
+        "redirect": [labels for labels in http if "HAPROXY_0_REDIRECT_TO_HTTPS" in labels],
+        "tcp": tcp,
+    }
+    for kind, found in special.items():
+        assert 0.8 < len(found) / len(every) * 100 / KINDS[kind] < 1.2, kind
+    assert len(http) - sum(len(found) for kind, found in special.items() if kind != "tcp") > 0.55 * len(every)
+    assert 0.67 < sum("healthChecks" in raw for raw in drawn) / len(drawn) < 0.73
 
 
 def test_a_population_of_twenty_thousand_has_enough_service_ports():
