@@ -44,7 +44,7 @@ def find_acceptable(decider: Decider, trial: Trial, rendering: Rendering, *, fin
         if not blamed:
             return Acceptance(None, _words(verdict), trial.count - before)
         _refuse(decider, blamed)
-        rendering = decider.decide()
+        rendering = decider.decide().rendering()
     return Acceptance(None, f"still refused after {MOST_ROUNDS} rounds: {_words(verdict)}", trial.count - before)
 
 
@@ -82,13 +82,13 @@ def _by_halves(decider: Decider, trial: Trial, suspects: list[str], fine: set[st
             return
         middle = len(candidates) // 2
         for half in (candidates[:middle], candidates[middle:]):
-            answer = trial.run(decider.decide(only=fine | set(half)))
+            answer = trial.run(decider.only(fine | set(half)).rendering())
             if answer.ok:
                 fine.update(half)
             else:
                 search(half, answer)
 
-    if not trial.run(decider.decide(only=fine)).ok:
+    if not trial.run(decider.only(fine).rendering()).ok:
         return {}
     search(suspects, verdict)
     return guilty

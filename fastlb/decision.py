@@ -1,7 +1,8 @@
-"""From what Marathon said to what HAProxy should be given: store, quarantine, desired state and rendering in one call.
+"""From what Marathon said to what HAProxy should be given: store, quarantine, desired state and document in one call.
 
-    store --quarantine--> forms --desired--> services --render--> Rendering
+    changed apps --quarantine--> forms --desired--> services of those concerned --render--> parts --> Document
 
+Every room on the way is brought up to date for what changed and keeps the rest, so that the cost is that of the change.
 Pure but for the quarantine, which learns of apps that became unusable: those go on in their last good form.
 """
 
@@ -9,35 +10,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastlb.desired import desired_state
-from fastlb.quarantine import Quarantine, id_in_haproxy
-from fastlb.services import ServiceMemo, Surroundings, may_be_wanted, names_to_resolve
+from fastlb.desired import Desired
+from fastlb.document import Document
+from fastlb.hosts import Hosts
+from fastlb.quarantine import Quarantine
+from fastlb.services import Surroundings, may_be_wanted, names_to_resolve
 from fastlb.store import order_matters
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from fastlb.model import App, Rules
-    from fastlb.render import Renderer, Rendering
+    from fastlb.model import App, Note, Rules
+    from fastlb.render import Renderer
     from fastlb.store import Store
 
 SPOILT_GROUP = "with it, another app of its deployment group cannot be used"
 
 
 class Decider:
-    """Decides what should run; `addresses` is filled by whoever can resolve host names."""
+    """Decides what should run; `learn_addresses` is for whoever can resolve host names."""
 
     def __init__(self, store: Store, renderer: Renderer, rules: Rules) -> None:
         self.store = store
         self.quarantine = Quarantine()
-        self.addresses: Mapping[str, str] = {}
+        self.changed: set[str] = set()
+        """Ids, as HAProxy knows apps, of those that contribute something else than when `accepted` was last called."""
         self._renderer = renderer
         self._rules = rules
-        self._memo = ServiceMemo(rules)
+        self._desired = Desired(rules)
+        self._document = Document(renderer)
+        self._forms: dict[str, App | None] = {}
+        self._reordered = False
+        self._apps_changed: set[str] = set()
+        self._hosts = Hosts()
+        self._moved: set[str] = set()
+
+    @property
+    def notes(self) -> list[Note]:
+        """Return what is to be said about apps: what could not be read, what is left out, and remarks."""
+        return [*self.store.notes, *self._desired.notes, *self._document.notes]
 
     def names_to_resolve(self) -> set[str]:
-        """Return the host names whose addresses the next decision needs."""
-        return set().union(*map(names_to_resolve, self.store.apps))
+        """Return the host names that the next decision needs and whose addresses are not known."""
+        self._look_at_changes()
+        return set(self._hosts.unresolved)
+
+    def learn_addresses(self, addresses: Mapping[str, str]) -> None:
+        """Learn what was found out about the names to resolve."""
+        self._moved |= self._hosts.learn(addresses)
 
     def cannot_matter(self, app_id: str) -> bool:
         """Whether the tasks of ``app_id`` are of no interest here: it is an app of other groups, or a pod.
@@ -51,51 +71,85 @@ class Decider:
             return False
         return not order_matters(app) and not may_be_wanted(app, self._rules)
 
-    def decide(self, only: Collection[str] | None = None) -> Rendering:
-        """Return what HAProxy should be given; of apps that HAProxy knows by an id in ``only`` if that is given.
+    def decide(self) -> Document:
+        """Return what HAProxy should be given; it is the same object at every call, brought up to date.
 
         An app whose new labels cost it services that its last good form had goes on in that form. That form may get in
         the way of another app's new one, so this is looked at until no app is worse off.
         """
-        rendering = self._render(only)
-        while only is None and (worse := self._worse(rendering)):
+        concerned = self._bring_up_to_date()
+        while worse := self._worse(concerned):
             for app, reason in worse:
                 self.quarantine.refuse_form(app, reason)
-            rendering = self._render(None)
-        return rendering
+            concerned |= self._bring_up_to_date()
+        return self._document
 
-    def accepted(self, rendering: Rendering) -> None:
-        """Learn that ``rendering`` runs, so that its apps' forms count as good."""
-        mistakes = {app_id: len(texts) for app_id, texts in self._mistakes(rendering).items()}
-        self.quarantine.accepted(self.store.apps, mistakes)
+    def only(self, hap_ids: Iterable[str]) -> Document:
+        """Return what HAProxy would be given if there were only these apps, by the ids under which it knows them."""
+        return self._document.only(hap_ids)
 
-    def _worse(self, rendering: Rendering) -> list[tuple[App, str]]:
+    def accepted(self) -> None:
+        """Learn that what was decided runs, so that its apps' forms count as good."""
+        members = {app.id for hap_id in self.changed for app in self._desired.members(hap_id)}
+        apps = {app_id: self.store.app(app_id) for app_id in self._apps_changed | members}
+        mistakes = self._mistakes({self._desired.known_as(app_id) for app_id in apps})
+        self.quarantine.accepted(apps, {app_id: len(texts) for app_id, texts in mistakes.items()})
+        self._apps_changed, self.changed = set(), set()
+
+    def _look_at_changes(self) -> None:
+        """Take over what store and quarantine say that has changed."""
+        changes = self.store.take_changes()
+        self._reordered = self._reordered or changes.reordered
+        self._apps_changed |= changes.app_ids
+        for app_id in changes.app_ids | self.quarantine.take_changes():
+            app = self.store.app(app_id)
+            form = None if app is None else self.quarantine.form(app)
+            if form is not None and order_matters(form) and not self._desired.knows(app_id):
+                self._reordered = True  # while it was left out, it had no place among the others
+            self._forms[app_id] = form
+            self._hosts.need(app_id, names_to_resolve(form) if form is not None else ())
+
+    def _bring_up_to_date(self) -> set[str]:
+        """Decide about all that has changed; return the ids, as HAProxy knows the apps, that this concerned."""
+        self._look_at_changes()
+        order = tuple(app.id for app in self.store.apps) if self._reordered else None
+        surroundings = Surroundings(self._hosts.addresses, self.store.known_alive)
+        concerned = self._desired.update(self._forms, surroundings, moved=self._moved, order=order)
+        self._forms, self._moved, self._reordered = {}, set(), False
+        parts = {
+            hap_id: self._renderer.part(self._desired.services(hap_id), self._document.plain_part(hap_id))
+            for hap_id in concerned
+        }
+        differing = self._document.update(parts)
+        self.changed |= differing
+        return concerned | differing
+
+    def _worse(self, concerned: Iterable[str]) -> list[tuple[App, str]]:
         """Return the apps to blame for services that were there before and are not now, each with the reason."""
-        mistakes = self._mistakes(rendering)
-        worse = self.quarantine.worse(self.store.apps, {app_id: len(texts) for app_id, texts in mistakes.items()})
+        mistakes = self._mistakes(concerned)
+        if not mistakes:
+            return []
+        members = [app.id for hap_id in concerned for app in self._desired.members(hap_id)]
+        apps = [app for app_id in members if (app := self.store.app(app_id)) is not None]
+        worse = self.quarantine.worse(apps, {app_id: len(texts) for app_id, texts in mistakes.items()})
         return [(app, mistakes.get(app.id, [SPOILT_GROUP])[0]) for app in worse]
 
-    def _mistakes(self, rendering: Rendering) -> dict[str, list[str]]:
+    def _mistakes(self, concerned: Iterable[str]) -> dict[str, list[str]]:
         """Return by app why services of it cannot be used; those of a deployment group count for each member."""
-        texts = mistakes_of(rendering)
-        if not texts:
-            return {}
-        known_as = {app.id: dict.fromkeys((app.id, id_in_haproxy(app))) for app in self.store.apps}
-        by_app = {app_id: [text for each in ids for text in texts.get(each, ())] for app_id, ids in known_as.items()}
-        return {app_id: found for app_id, found in by_app.items() if found}
-
-    def _render(self, only: Collection[str] | None) -> Rendering:
-        forms = self.quarantine.forms(self.store.apps)
-        if only is not None:
-            forms = [app for app in forms if id_in_haproxy(app) in only]
-        surroundings = Surroundings(self.addresses, self.store.known_alive)
-        return self._renderer.render(desired_state(forms, self._rules, surroundings, self._memo))
+        found: dict[str, list[str]] = {}
+        for hap_id in concerned:
+            texts = mistakes_in((*self._desired.notes_of(hap_id), *self._document.part(hap_id).notes))
+            for app in self._desired.members(hap_id) if texts else ():
+                mine = [text for each in dict.fromkeys((app.id, hap_id)) for text in texts.get(each, ())]
+                if mine:
+                    found[app.id] = mine
+        return found
 
 
-def mistakes_of(rendering: Rendering) -> dict[str, list[str]]:
-    """Return why services were left out because their form cannot be used, by the app id that HAProxy knows."""
+def mistakes_in(notes: Iterable[Note]) -> dict[str, list[str]]:
+    """Return why services were left out because their form cannot be used, by the app id that the notes name."""
     texts: dict[str, list[str]] = {}
-    for note in rendering.notes:
+    for note in notes:
         if note.mistake:
             texts.setdefault(note.app_id, []).append(note.text)
     return texts

@@ -43,6 +43,14 @@ def merge_groups(apps: Iterable[App]) -> tuple[list[App], list[Note]]:
     return processed, notes
 
 
+def known_as(app: App) -> str:
+    """Return the id under which HAProxy knows ``app``: that of its deployment group if it is in one."""
+    try:
+        return app.id if app.labels.get(GROUP) is None else _group_id(app)
+    except AppError:
+        return app.id
+
+
 def _merge_members(group: str, members: list[App]) -> tuple[list[App], list[Note]]:
     """Merge the apps of one group, at best to one. The date of an app that is alone in its group is not looked at."""
     merged: list[App] = []

@@ -1,74 +1,180 @@
-"""All that crosses apps, decided once: which services are written, in which order (COMPAT.md 3.10, 3.11, 6.2).
+"""All that crosses apps, decided where it can have changed: which services are written (COMPAT.md 3.10, 3.11, 6.2).
 
-    apps --deployment--> processed apps --ports, services--> all services --filter, sort--> DesiredState
+    forms of apps --families--> who is concerned --deployment--> processed apps --ports, services, filter--> Wanted
 
-What one service has to know of others (assigned ports, the health check port of a sibling, clashes of ports) is
-settled here, so that rendering a service needs nothing but that service.
+Kept by the id under which HAProxy knows an app, and brought up to date for the apps that changed: what one service has
+to know of others (assigned ports, the health check port of a sibling, clashes of ports) is settled here, so that
+rendering a service needs nothing but that service. A cluster from scratch is one in which every app has changed.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
-from fastlb.deployment import merge_groups
+from fastlb.binds import Binds
+from fastlb.deployment import GROUP, merge_groups
 from fastlb.errors import AppError, bug
+from fastlb.families import Families
 from fastlb.model import App, Note, Rules, Service
-from fastlb.ports import PortAssigner
-from fastlb.services import ServiceMemo, Surroundings
+from fastlb.ports import Ask, Assignment
+from fastlb.services import Surroundings, services_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 EVERY_ADDRESS = frozenset({"*", "", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
 
 
-@dataclass(frozen=True, slots=True)
-class DesiredState:
+class Wanted(NamedTuple):
+    """What is wanted for one app: its services to write, in service order, and what is to be said about others."""
+
+    services: tuple[Service, ...]
+    notes: tuple[Note, ...]
+
+
+class DesiredState(NamedTuple):
     """What should run: the services to write, in service order, and what is to be said about others."""
 
     services: tuple[Service, ...]
     notes: tuple[Note, ...]
 
 
-def desired_state(
-    apps: Iterable[App], rules: Rules, surroundings: Surroundings | None = None, memo: ServiceMemo | None = None
-) -> DesiredState:
-    """Decide what should run, given every app that Marathon knows, in Marathon's order.
-
-    ``memo``, made for the same rules, saves looking again into apps that have not changed since the last call.
-    """
-    memo, surroundings = memo or ServiceMemo(rules), surroundings or Surroundings()
-    processed, notes = merge_groups(apps)
-    every: list[Service] = []
-    assigner = PortAssigner(rules.min_assigned_port, rules.max_assigned_port) if rules.assigns_ports else None
-    for app in processed:
-        if app.id[1:] == rules.framework_name:
-            continue
-        try:
-            services, said = memo.services_of(app, _service_ports(app, assigner), surroundings)
-        except AppError as error:
-            notes.append(Note(app.id, str(error), mistake=True))
-            continue
-        except Exception as error:  # noqa: BLE001 - one app must never cost the others anything
-            notes.append(Note(app.id, bug(error), mistake=True))
-            continue
-        every += services
-        notes += said
-    memo.forget_unused()
-    wanted = [service for service in every if _wanted(service, rules)]
-    free, clashes = _without_own_ports(wanted, rules)
-    free.sort(key=lambda service: (service.app_id, service.port))
-    placed, strayed = _with_indexed_ports(free, every)
-    return DesiredState(tuple(placed), (*notes, *clashes, *strayed, *_shared_ports(placed)))
+NOTHING = Wanted((), ())
 
 
-def _service_ports(app: App, assigner: PortAssigner | None) -> tuple[int | None, ...]:
-    """Return the app's service ports; an app with an address per task and none declared is assigned some (3.4)."""
-    if app.service_ports or app.mode != "container" or assigner is None or not app.tasks:
-        return app.service_ports
-    return tuple(assigner.assign(app.id, port) for port in app.discovery_ports or app.container_ports)
+class Desired:
+    """What should run, by the id under which HAProxy knows an app (mutable, no I/O)."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._families = Families()
+        self._assignment = Assignment(rules.min_assigned_port, rules.max_assigned_port)
+        self._wanted: dict[str, Wanted] = {}
+        self._noted: dict[str, tuple[Note, ...]] = {}
+        self._binds = Binds()
+
+    @property
+    def notes(self) -> list[Note]:
+        """Return what is to be said, by app id."""
+        return [
+            *chain.from_iterable(notes for _, notes in sorted(self._noted.items())),
+            *self._binds.notes(self.services),
+        ]
+
+    def services(self, known_as: str) -> tuple[Service, ...]:
+        """Return the services to write of one app, in service order."""
+        return self._wanted.get(known_as, NOTHING).services
+
+    def notes_of(self, known_as: str) -> tuple[Note, ...]:
+        """Return what is to be said about one app alone."""
+        return self._noted.get(known_as, ())
+
+    def members(self, known_as: str) -> list[App]:
+        """Return the apps of Marathon that HAProxy knows under this id, in the form in use."""
+        return self._families.members(known_as)
+
+    def knows(self, app_id: str) -> bool:
+        """Whether an app of Marathon is among the members of any."""
+        return self._families.knows(app_id)
+
+    def known_as(self, app_id: str) -> str:
+        """Return the id under which HAProxy knows an app of Marathon."""
+        return self._families.known_as(app_id)
+
+    def update(
+        self,
+        forms: Mapping[str, App | None],
+        surroundings: Surroundings,
+        *,
+        moved: Iterable[str] = (),
+        order: Sequence[str] | None = None,
+    ) -> set[str]:
+        """Decide again about apps that changed and those that this concerns; return the ids where it made a difference.
+
+        Args:
+            forms: apps in the form to use, None for those that are gone.
+            surroundings: what is known now of host names and tasks.
+            moved: ids of apps whose surroundings changed.
+            order: Marathon's order of all apps, if it may have changed.
+
+        """
+        concerned = self._families.take(forms) | {self._families.known_as(app_id) for app_id in moved}
+        if order is not None:
+            concerned |= self._families.arrange(order) | self._assignment.askers
+        processed = {known_as: merge_groups(self._families.members(known_as)) for known_as in concerned}
+        for known_as in self._assign(processed):
+            processed[known_as] = merge_groups(self._families.members(known_as))
+        return {
+            known_as
+            for known_as, (apps, notes) in processed.items()
+            if self._put(known_as, self._decide(known_as, apps, notes, surroundings))
+        }
+
+    def _assign(self, processed: Mapping[str, tuple[list[App], list[Note]]]) -> set[str]:
+        """Have ports assigned; return the ids to decide about as well, since theirs are others now."""
+        if not self._rules.assigns_ports:
+            return set()
+        for known_as, (apps, _) in processed.items():
+            asks = (
+                Ask(self._turn(known_as, app), app.discovery_ports or app.container_ports) for app in apps if _asks(app)
+            )
+            self._assignment.ask(known_as, tuple(asks) if known_as[1:] != self._rules.framework_name else ())
+        return self._assignment.settle() - processed.keys()
+
+    def _turn(self, known_as: str, app: App) -> tuple[int, int]:
+        """Return when an app asks: those in no deployment group come first, groups by their first member."""
+        if app.labels.get(GROUP) is None:
+            return 0, self._families.place(app.id)
+        grouped = (member for member in self._families.members(known_as) if member.labels.get(GROUP) is not None)
+        return 1, min(self._families.place(member.id) for member in grouped)
+
+    def _decide(self, known_as: str, apps: list[App], notes: list[Note], surroundings: Surroundings) -> Wanted:
+        every: list[Service] = []
+        given = iter(self._assignment.given(known_as))
+        for app in apps if known_as[1:] != self._rules.framework_name else ():
+            ports = next(given) if self._rules.assigns_ports and _asks(app) else app.service_ports
+            try:
+                services, said = services_of(app, self._rules, ports, surroundings)
+            except AppError as error:
+                notes.append(Note(app.id, str(error), mistake=True))
+            except Exception as error:  # noqa: BLE001 - one app must never cost the others anything
+                notes.append(Note(app.id, bug(error), mistake=True))
+            else:
+                every += services
+                notes += said
+        wanted = [service for service in every if _wanted(service, self._rules)]
+        free, clashes = _without_own_ports(wanted, self._rules)
+        free.sort(key=lambda service: service.port)
+        placed, strayed = _with_indexed_ports(free, every)
+        return Wanted(tuple(placed), (*notes, *clashes, *strayed))
+
+    def _put(self, known_as: str, wanted: Wanted) -> bool:
+        before = self._wanted.get(known_as, NOTHING)
+        if wanted == before:
+            return False
+        self._binds.leave(before.services)
+        self._binds.enter(wanted.services)
+        self._wanted[known_as], self._noted[known_as] = wanted, wanted.notes
+        if wanted == NOTHING:
+            del self._wanted[known_as]
+        if not wanted.notes:
+            del self._noted[known_as]
+        return True
+
+
+def desired_state(apps: Iterable[App], rules: Rules, surroundings: Surroundings | None = None) -> DesiredState:
+    """Decide what should run, given every app that Marathon knows, in Marathon's order."""
+    desired = Desired(rules)
+    by_id = {app.id: app for app in apps}
+    found = desired.update(by_id, surroundings or Surroundings(), order=tuple(by_id))
+    services = chain.from_iterable(desired.services(known_as) for known_as in sorted(found))
+    return DesiredState(tuple(services), tuple(desired.notes))
+
+
+def _asks(app: App) -> bool:
+    """Whether service ports have to be assigned: it has an address per task, tasks, and declares none (3.4)."""
+    return app.mode == "container" and not app.service_ports and bool(app.tasks)
 
 
 def _wanted(service: Service, rules: Rules) -> bool:
@@ -93,21 +199,14 @@ def _overlap(address: str, service: Service) -> bool:
     return bound in EVERY_ADDRESS or address in EVERY_ADDRESS or bound == address
 
 
-def _with_indexed_ports(services: Sequence[Service], every: Iterable[Service]) -> tuple[list[Service], list[Note]]:
+def _with_indexed_ports(services: Sequence[Service], every: Sequence[Service]) -> tuple[list[Service], list[Note]]:
     """Look up the health check ports that labels point to in sibling services (COMPAT.md 6.6, quirk 3)."""
-    pointing = {s.app_id for s in services if s.health_check and s.options.health_port_index is not None}
-    siblings: dict[str, list[Service]] = defaultdict(list)
-    for service in every:
-        if service.app_id in pointing:
-            siblings[service.app_id].append(service)
-    for family in siblings.values():
-        family.sort(key=lambda service: service.port)
     placed, notes = [], []
     for service in services:
         if service.health_check is None or service.options.health_port_index is None:
             placed.append(service)
             continue
-        ports, strayed = _indexed_ports(service, siblings[service.app_id])
+        ports, strayed = _indexed_ports(service, sorted(every, key=lambda each: each.port))
         placed.append(service._replace(indexed_ports=ports))
         if strayed:
             text = "label BACKEND_HEALTHCHECK_PORT_INDEX points to no server; health checks use the service's own port"
@@ -123,15 +222,3 @@ def _indexed_ports(service: Service, family: Sequence[Service]) -> tuple[tuple[i
         return own, False
     other = [server.port for server in family[index].servers] if index < len(family) else []
     return tuple(other[: len(own)]) + own[len(other) :], len(other) < len(own)
-
-
-def _shared_ports(services: Iterable[Service]) -> list[Note]:
-    """Warn about service ports that several services bind: both are written, their traffic mixes (COMPAT.md 3.6)."""
-    owners: dict[tuple[str, int], Service] = {}
-    notes = []
-    for service in services:
-        first = owners.setdefault((service.options.bind_address, service.port), service)
-        if first is not service:
-            text = f"app {first.app_id} has the same service port; both are written and HAProxy mixes their traffic"
-            notes.append(Note(service.app_id, text, service.port, left_out=False))
-    return notes

@@ -1,12 +1,15 @@
 """A stable service port for apps with an address per task that declare none (COMPAT.md 3.5).
 
-The assignment starts empty at every generation and depends on nothing but the order of asking, so that two fastlb
-beside each other give the same ports.
+An assignment depends on nothing but who asks in which order, so that two fastlb beside each other give the same ports.
+When anybody asks for something else, all is assigned anew; when nobody does, nothing is.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
+
+Given = tuple[int | None, ...]
 
 ATTEMPTS = 50
 """Hashed trials before the smallest free port is taken."""
@@ -39,3 +42,53 @@ class PortAssigner:
     def _trial(self, text: str) -> int:
         digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
         return self._low + int(digest[:8], 16) % self._size
+
+
+class Ask(NamedTuple):
+    """What an app asks for: a service port for each of its task ``ports``; who has the lower ``place`` asks first."""
+
+    place: tuple[int, int]
+    ports: tuple[int, ...]
+
+
+class Assignment:
+    """What everybody asks for, by app id, and what they were given (mutable, no I/O)."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self._range = (low, high)
+        self._asks: dict[str, tuple[Ask, ...]] = {}
+        self._given: dict[str, tuple[Given, ...]] = {}
+        self._settled = True
+
+    @property
+    def askers(self) -> set[str]:
+        """Return the ids of the apps that ask for something."""
+        return set(self._asks)
+
+    def ask(self, app_id: str, asks: tuple[Ask, ...]) -> None:
+        """Learn what is asked for under ``app_id`` from now on."""
+        if asks != self._asks.get(app_id, ()):
+            self._asks[app_id] = asks
+            self._settled = False
+
+    def settle(self) -> set[str]:
+        """Assign anew if anybody asks for something else; return the app ids that are given something else."""
+        if self._settled:
+            return set()
+        self._settled, before = True, self._given
+        self._asks = {app_id: asks for app_id, asks in self._asks.items() if asks}
+        assigner = PortAssigner(*self._range)
+        for ask, app_id in sorted((ask, app_id) for app_id, asks in self._asks.items() for ask in asks):
+            for port in ask.ports:
+                assigner.assign(app_id, port)
+        self._given = {
+            app_id: tuple(tuple(assigner.assign(app_id, port) for port in ask.ports) for ask in asks)
+            for app_id, asks in self._asks.items()
+        }
+        return {
+            app_id for app_id in before.keys() | self._given.keys() if before.get(app_id) != self._given.get(app_id)
+        }
+
+    def given(self, app_id: str) -> tuple[Given, ...]:
+        """Return what was given for each ask of ``app_id``."""
+        return self._given.get(app_id, ())

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastlb.deployment import GROUP
+from fastlb.deployment import known_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,15 +43,28 @@ class Quarantine:
     def __init__(self) -> None:
         self._refused: dict[str, Refused] = {}
         self._good: dict[str, _Good] = {}
+        self._touched: set[str] = set()
 
     @property
     def refused(self) -> Mapping[str, Refused]:
         """Return what is refused at present, by app id."""
         return self._refused
 
-    def forms(self, apps: Iterable[App]) -> list[App]:
-        """Return the apps in the form to try: as they are, in their last good form, or not at all."""
-        return [form for app in apps if (form := self._form(app)) is not None]
+    def take_changes(self) -> set[str]:
+        """Return the ids of the apps whose form to try may be another one than when this was last asked."""
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def form(self, app: App) -> App | None:
+        """Return the form of ``app`` to try: as it is, in its last good form with its tasks of now, or not at all."""
+        refused = self._refused.get(app.id)
+        if refused is None:
+            return app
+        unchanged = app == refused.form if refused.entirely else _same_definition(app, refused.form)
+        if not unchanged:
+            del self._refused[app.id]
+            return app
+        return None if refused.entirely else self._good[app.id].form._replace(tasks=app.tasks)
 
     def worse(self, apps: Sequence[App], mistakes: Mapping[str, int]) -> list[App]:
         """Return the apps whose newest definition costs services that were there before; ``mistakes`` counts by app id.
@@ -59,17 +72,17 @@ class Quarantine:
         A deployment group is worse off if one of its members is, by the doing of those that are new or have changed.
         """
         poorer = {
-            id_in_haproxy(app)
+            known_as(app)
             for app in apps
             if app.id in mistakes and app.id in self._good and self._good[app.id].mistakes < mistakes[app.id]
         }
-        suspects = [app for app in apps if id_in_haproxy(app) in poorer] if poorer else []
+        suspects = [app for app in apps if known_as(app) in poorer] if poorer else []
         return [app for app in suspects if app.id not in self._refused and self._is_newly_defined(app)]
 
     def unproven(self, apps: Iterable[App]) -> set[str]:
         """Return the ids, as HAProxy knows them, of apps whose present form has never been applied."""
         return {
-            id_in_haproxy(app)
+            known_as(app)
             for app in apps
             if app.id not in self._refused and (app.id not in self._good or self._good[app.id].form != app)
         }
@@ -80,7 +93,7 @@ class Quarantine:
         Of a deployment group those members are refused that are new or were defined anew; if none was, those that have
         changed at all; if none has, all. Who is left out already is not to blame.
         """
-        members = [app for app in apps if (form := self._form(app)) is not None and id_in_haproxy(form) == hap_id]
+        members = [app for app in apps if (form := self.form(app)) is not None and known_as(form) == hap_id]
         changed = [app for app in members if app.id not in self._good or self._good[app.id].form != app]
         defined = [app for app in changed if app.id not in self._refused and self._is_newly_defined(app)]
         suspects = defined or changed or members
@@ -92,42 +105,28 @@ class Quarantine:
         """Refuse ``app`` as it is now."""
         substitute = app.id in self._good and app.id not in self._refused and self._is_newly_defined(app)
         self._refused[app.id] = Refused(app, reason, entirely=not substitute)
+        self._touched.add(app.id)
 
     def release_all(self) -> None:
         """Forget all refusals, so that every app is tried as it is."""
+        self._touched |= self._refused.keys()
         self._refused.clear()
 
-    def accepted(self, apps: Iterable[App], mistakes: Mapping[str, int]) -> None:
-        """Learn that ``apps`` were applied as they are, but for those refused; ``mistakes`` counts by app id."""
-        present = {app.id: app for app in apps}
-        self._refused = {app_id: refused for app_id, refused in self._refused.items() if app_id in present}
-        self._good = {
-            app_id: self._good[app_id] if app_id in self._refused else _Good(app, mistakes.get(app_id, 0))
-            for app_id, app in present.items()
-            if app_id not in self._refused or app_id in self._good
-        }
+    def accepted(self, apps: Mapping[str, App | None], mistakes: Mapping[str, int]) -> None:
+        """Learn that ``apps`` were applied as they are, but for those refused; ``mistakes`` counts by app id.
+
+        None stands for an app that is gone. What is not among them is as it was the last time.
+        """
+        for app_id, app in apps.items():
+            if app is None:
+                self._refused.pop(app_id, None)
+                self._good.pop(app_id, None)
+            elif app_id not in self._refused:
+                self._good[app_id] = _Good(app, mistakes.get(app_id, 0))
 
     def _is_newly_defined(self, app: App) -> bool:
         good = self._good.get(app.id)
         return good is None or not _same_definition(good.form, app)
-
-    def _form(self, app: App) -> App | None:
-        refused = self._refused.get(app.id)
-        if refused is None:
-            return app
-        unchanged = app == refused.form if refused.entirely else _same_definition(app, refused.form)
-        if not unchanged:
-            del self._refused[app.id]
-            return app
-        return None if refused.entirely else self._good[app.id].form._replace(tasks=app.tasks)
-
-
-def id_in_haproxy(app: App) -> str:
-    """Return the id under which HAProxy knows ``app``: that of its deployment group if it is in one."""
-    group = app.labels.get(GROUP)
-    if not isinstance(group, str) or not group:
-        return app.id
-    return group if group.startswith("/") else f"/{group}"
 
 
 def _same_definition(one: App, other: App) -> bool:

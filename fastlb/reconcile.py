@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fastlb.acceptance import Acceptance
     from fastlb.apply import Applier
     from fastlb.decision import Decider
+    from fastlb.document import Document
     from fastlb.fetching import Fetcher
     from fastlb.inbox import Inbox, Message
     from fastlb.journal import Journal
@@ -70,8 +71,7 @@ class Reconciler:
         self._decider = decider
         self._hands = hands
         self._inbox = inbox
-        self._applied: Rendering | None = None
-        self._considered: Rendering | None = None
+        self._applied: Document | None = None
         self._marks = Marks(settings.bulk_threshold)
         self._repairing = False
         self._notes: frozenset[Note] = frozenset()
@@ -271,18 +271,19 @@ class Reconciler:
     def _reconcile(self) -> None:
         """Bring HAProxy to what the store says; retried later if anything stands in the way."""
         names = self._decider.names_to_resolve()
-        self._decider.addresses = self._hands.resolver.addresses(names) if names else {}
-        rendering = self._decider.decide()
+        if names:
+            self._decider.learn_addresses(self._hands.resolver.addresses(names))
+        document = self._decider.decide()
         if self._settings.dry:
-            sys.stdout.write(f"{rendering.config}\n")
+            sys.stdout.write(f"{document.rendering().config}\n")
             self._exit = ExitCode.OK
             return
         try:
-            done = self._bring_about(rendering)
+            done = self._bring_about(document)
         except (PublishError, HAProxyError) as error:
             log.error("%s; tried again in %.0f s", error, self._retry_pause_s)
             done = False
-        self._say([*self._decider.store.notes, *(self._considered.notes if self._considered else ())])
+        self._say(self._decider.notes, document.warning)
         if self._settings.once:
             self._exit = ExitCode.OK
         if done:
@@ -290,30 +291,41 @@ class Reconciler:
         else:
             self._retry_due_s = monotonic() + self._next_pause_s()
 
-    def _bring_about(self, rendering: Rendering) -> bool:
+    def _bring_about(self, document: Document) -> bool:
         """Compare, try and apply; return whether HAProxy now runs what it should."""
-        self._considered = rendering
-        if compare(self._applied, rendering).is_nothing:
-            return self._agree(rendering)
-        acceptance = self._accept(rendering)
-        self._considered = acceptance.rendering or rendering
+        if self._plan(document).is_nothing:
+            return self._agree(document)
+        acceptance = self._accept(document.rendering())
         if acceptance.rendering is None:
             log.error(
                 "HAProxy refuses the configuration and no app is to blame: %s; the files on disk and what HAProxy "
                 "serves stay as they are",
                 acceptance.refusal,
             )
-            self._hands.applier.keep_refused(rendering)
+            self._hands.applier.keep_refused(document.rendering())
             return False
-        plan = compare(self._applied, acceptance.rendering)
-        if plan.is_nothing:
-            return self._agree(acceptance.rendering)
-        return self._apply(acceptance.rendering, plan)
+        plan = self._plan(document)
+        return self._agree(document) if plan.is_nothing else self._apply(document, plan)
 
-    def _agree(self, rendering: Rendering) -> bool:
-        self._decider.accepted(rendering)
-        self._hands.journal.write("agreed", services=len(rendering.services))
+    def _plan(self, document: Document) -> Plan:
+        """Return what leads from what runs to ``document``; what comes out as the same text is nothing to do."""
+        plan = compare(self._applied, document, self._decider.changed)
+        if self._applied is None or plan.is_nothing or self._applied.rendering().texts != document.rendering().texts:
+            return plan
+        return Plan(())
+
+    def _agree(self, document: Document) -> bool:
+        self._remember(document)
+        self._hands.journal.write("agreed", services=document.listening)
         return True
+
+    def _remember(self, document: Document) -> None:
+        """Learn that ``document`` runs."""
+        if self._applied is None:
+            self._applied = document.copy()
+        else:
+            self._applied.follow(document, self._decider.changed)
+        self._decider.accepted()
 
     def _accept(self, rendering: Rendering) -> Acceptance:
         """Find what HAProxy accepts and can listen for."""
@@ -322,7 +334,7 @@ class Reconciler:
         for _ in range(MOST_BUSY_PORT_ROUNDS):
             if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
                 break
-            rendering = self._decider.decide()
+            rendering = self._decider.decide().rendering()
             acceptance = find_acceptable(self._decider, self._hands.trial, rendering, find_culprits=find)
         self._hands.journal.write(
             "tried",
@@ -346,9 +358,9 @@ class Reconciler:
                 refused = True
         return refused
 
-    def _apply(self, rendering: Rendering, plan: Plan) -> bool:
+    def _apply(self, document: Document, plan: Plan) -> bool:
         started_s = monotonic()
-        outcome = self._hands.applier.apply(rendering)
+        outcome = self._hands.applier.apply(document.rendering())
         now_s = monotonic()
         latency_s = None if self._marked_before_fetch_s is None else now_s - self._marked_before_fetch_s
         self._hands.journal.write(
@@ -357,20 +369,19 @@ class Reconciler:
             seconds=now_s - started_s,
             event_to_applied_s=latency_s,
             reasons=plan.reasons[:20],
-            services=len(rendering.services),
-            servers=sum(len(service.servers) for service in rendering.services),
+            services=document.listening,
+            servers=sum(len(service.servers) for service in document.services),
         )
         if not outcome.ok:
             self._applied = None
             log.error("HAProxy could not load the new files (%s): %s; tried again", plan, outcome.log)
             return False
-        self._applied = rendering
-        self._decider.accepted(rendering)
+        self._remember(document)
         since = "" if latency_s is None else f", {latency_s:.3f} s after the event"
         log.info("applied in %.3f s%s: %s", now_s - started_s, since, plan)
         return True
 
-    def _say(self, notes: Iterable[Note]) -> None:
+    def _say(self, notes: Iterable[Note], warning: str | None) -> None:
         """Log each note and each refusal once, when it is new, and say when an app is fine again."""
         now = frozenset(notes)
         for note in sorted(now - self._notes, key=str):
@@ -388,7 +399,6 @@ class Reconciler:
         for app_id in sorted(self._refused.keys() - refused.keys()):
             self._hands.journal.write("released", app=app_id)
         self._notes, self._refused = now, refused
-        warning = self._considered.warning if self._considered else None
         if warning is not None and warning != self._warning:
             log.warning("%s", warning)
         self._warning = warning

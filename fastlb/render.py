@@ -1,27 +1,26 @@
-"""A DesiredState to a Rendering: the whole configuration, both maps, and whose line is whose.
+"""The services of one app to their fragments, and parts of all apps to a Rendering: configuration and maps.
 
-    services --in service order--> fragments (memoized) --join--> document, domain map, app map
+    services of an app --fragments (memoized)--> Part;  parts, in order --layout--> configuration, domain map, app map
 
-The order of parts is that of COMPAT.md 6.1. Rendering is deterministic; the memo only ever saves work: its entries
-hold every input that can differ between two calls of one Renderer (the service itself and its `FirstUse`), and entries
-that a full pass did not use are dropped.
+Rendering is deterministic. What was rendered before for the same app only ever saves work: a service that is equal, at
+an equal place, keeps its fragment, and a part of which nothing changed stays the same object.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass, field
-from itertools import accumulate, chain
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import kernel
 from fastlb.errors import ServiceError, TemplateError, bug
-from fastlb.fragments import Fragment, render_fragment
+from fastlb.fragments import render_fragment
+from fastlb.layout import Section, Written, apps_of_lines, sections_of
 from fastlb.model import Note
 from fastlb.vhosts import FirstUse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
     from fastlb.desired import DesiredState
     from fastlb.limits import Limits
@@ -29,11 +28,40 @@ if TYPE_CHECKING:
     from fastlb.templates import Catalogue
 
 
-class Piece(NamedTuple):
-    """A run of text in the document and the app that it belongs to (None: nobody's)."""
+class MapRules(NamedTuple):
+    """For each kind of map rule: is one still to be written, or is one needed."""
 
-    text: str
-    app_id: str | None
+    http: bool = False
+    https: bool = False
+    appid: bool = False
+
+
+NO_RULES = MapRules()
+
+
+class Part(NamedTuple):
+    """What one app contributes to the document.
+
+    ``services`` are those that were to be written, ``written`` those that could be, in service order; ``notes`` say why
+    others could not be.
+    """
+
+    services: tuple[Service, ...]
+    written: tuple[Written, ...]
+    notes: tuple[Note, ...]
+
+    @property
+    def needs(self) -> MapRules:
+        """Return which map rules serve it, whoever writes them."""
+        fragments = [each.fragment for each in self.written]
+        return MapRules(
+            any(fragment.vhost.needs_http_map for fragment in fragments),
+            any(fragment.vhost.needs_https_map for fragment in fragments),
+            any(fragment.needs_appid_map for fragment in fragments),
+        )
+
+
+EMPTY = Part((), (), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +69,7 @@ class Rendering:
     """What HAProxy is to be given, and what was left out on the way.
 
     ``services`` are those that were written; ``warning`` says that the wanted ``maxconn`` does not fit. Two renderings
-    are the same for HAProxy if their ``config`` and maps are.
+    are the same for HAProxy if their `texts` are.
     """
 
     config: str
@@ -50,170 +78,121 @@ class Rendering:
     services: tuple[Service, ...]
     notes: tuple[Note, ...]
     warning: str | None
-    pieces: tuple[Piece, ...] = field(repr=False)
+    sections: tuple[Section, ...] = field(repr=False)
+
+    @property
+    def texts(self) -> tuple[str, str, str]:
+        """Return all that HAProxy reads."""
+        return self.config, self.domain_map, self.app_map
 
     def apps_of_lines(self, lines: Iterable[int]) -> set[str]:
         """Return the apps that wrote the given lines of ``config``, counted from 1; shared lines name nobody."""
-        starts = list(accumulate((piece.text.count("\n") for piece in self.pieces), initial=1))
-        owners = (self.pieces[bisect_right(starts, line) - 1].app_id for line in lines if 1 <= line < starts[-1])
-        return {app_id for app_id in owners if app_id is not None}
+        return apps_of_lines(self.sections, lines)
 
 
 class Renderer:
-    """Renders one desired state after another with the same templates and rules."""
+    """Renders with one set of templates and rules."""
 
     def __init__(self, catalogue: Catalogue, rules: Rules, limits: Limits) -> None:
         self._catalogue = catalogue
         self._rules = rules
         self._limits = limits
-        self._memo: dict[tuple[str, int, str], _Written] = {}
-        self.memo_hits = 0
-        self.memo_misses = 0
+        self.rendered_fragments = 0
+        """How many fragments were made so far; the others were remembered."""
+        self.joined_documents = 0
+        """How many documents were joined so far."""
 
-    def render(self, desired: DesiredState) -> Rendering:
-        """Render the whole document. Services whose templates cannot be filled in are left out with a note."""
-        written: list[_Written] = []
-        notes = list(desired.notes)
-        memo = {}
-        http_map = https_map = appid_map = self._rules.haproxy_map
-        seen_apps: set[str] = set()
-        for service in desired.services:
-            first_use = FirstUse(http_map, https_map, appid_map, service.app_id not in seen_apps)
-            try:
-                each = self._write(service, first_use)
-            except (ServiceError, TemplateError) as error:
-                notes.append(Note(service.app_id, str(error), service.port, mistake=True))
-                continue
-            except Exception as error:  # noqa: BLE001 - one service must never cost the others anything
-                notes.append(Note(service.app_id, bug(error), service.port, mistake=True))
+    @property
+    def uses_maps(self) -> bool:
+        """Whether map rules route hosts and app ids, so that the first services that need one write it."""
+        return self._rules.haproxy_map
+
+    def part(self, services: tuple[Service, ...], before: Part = EMPTY, to_write: MapRules = NO_RULES) -> Part:
+        """Return the part of one app. A service whose templates cannot be filled in is left out with a note.
+
+        Args:
+            services: those of the app, in service order.
+            before: what this app contributed before, with the same or with other rules to write.
+            to_write: the map rules that no service before these has written.
+
+        """
+        known = {each.service.backend: each for each in before.written}
+        written: list[Written] = []
+        notes: list[Note] = []
+        first_of_app = True
+        for service in services:
+            first_use = FirstUse(to_write.http, to_write.https, to_write.appid, first_of_app)
+            each = self._write(service, first_use, known.get(service.backend))
+            if isinstance(each, str):
+                notes.append(Note(service.app_id, each, service.port, mistake=True))
                 continue
             written.append(each)
             notes += [Note(service.app_id, text, service.port, left_out=False) for text in each.fragment.remarks]
-            memo[_key(service)] = each
-            http_map = http_map and not each.fragment.vhost.needs_http_map
-            https_map = https_map and not each.fragment.vhost.needs_https_map
-            appid_map = appid_map and each.fragment.app_entry is None
-            if service.mode == "http":
-                seen_apps.add(service.app_id)
-        self._memo = memo
-        return self._join(written, notes)
+            first_of_app = first_of_app and service.mode != "http"
+            if to_write != NO_RULES:
+                to_write = left_to_write(to_write, Part((), (each,), ()).needs)
+        return _unless_equal(Part(services, tuple(written), tuple(notes)), before)
 
-    def _write(self, service: Service, first_use: FirstUse) -> _Written:
-        known = self._memo.get(_key(service))
-        if (
-            known is not None
-            and known.first_use == first_use
-            and (known.service is service or known.service == service)
-        ):
-            self.memo_hits += 1
-            return known
-        self.memo_misses += 1
-        return _written(service, first_use, render_fragment(service, self._catalogue, self._rules, first_use))
+    def render(self, desired: DesiredState) -> Rendering:
+        """Render a whole desired state from scratch."""
+        to_write = MapRules(*(self.uses_maps,) * 3)
+        parts = []
+        for _, services in groupby(desired.services, key=lambda service: service.app_id):
+            parts.append(self.part(tuple(services), to_write=to_write))
+            to_write = left_to_write(to_write, parts[-1].needs)
+        listening = sum(len(part.written) for part in parts)
+        checked = sum(each.fragment.checked for part in parts for each in part.written)
+        return self.join(
+            parts, listening, checked, [*desired.notes, *chain.from_iterable(part.notes for part in parts)]
+        )
 
-    def _join(self, written: list[_Written], notes: list[Note]) -> Rendering:
-        listeners = len(written) * (3 if self._rules.group_https_by_vhost else 1)
-        checked = sum(each.fragment.checked for each in written)
-        head = Piece(self._catalogue.head(self._limits.head_values(listeners, checked)), None)
-        pieces = (head, *chain.from_iterable(self._pieces(written)))
-        domains = dict.fromkeys(chain.from_iterable(each.fragment.vhost.domains for each in written))
-        apps = dict.fromkeys(each.fragment.app_entry for each in written if each.fragment.app_entry is not None)
+    def join(self, parts: Sequence[Part], listening: int, checked: int, notes: Iterable[Note]) -> Rendering:
+        """Join parts, in service order: the whole document (COMPAT.md 6.1) and both maps (6.11).
+
+        ``listening`` services were written with ``checked`` servers.
+        """
+        self.joined_documents += 1
+        written = [each for part in parts for each in part.written]
+        listeners = listening * (3 if self._rules.group_https_by_vhost else 1)
+        head = self._catalogue.head(self._limits.head_values(listeners, checked))
+        sections = tuple(sections_of(head, written, self._catalogue, self._rules))
+        domains = dict.fromkeys(chain.from_iterable([each.fragment.vhost.domains for each in written]))
+        apps = dict.fromkeys([each.fragment.app_entry for each in written if each.fragment.app_entry is not None])
         return Rendering(
-            config="".join([piece.text for piece in pieces]),
+            config="".join(chain.from_iterable([section.texts for section in sections])),
             domain_map=kernel.map_text(list(domains)),
             app_map=kernel.map_text(list(apps)),
             services=tuple([each.service for each in written]),
             notes=tuple(notes),
             warning=self._limits.warning(listeners, checked),
-            pieces=pieces,
+            sections=sections,
         )
 
-    def _pieces(self, written: list[_Written]) -> Iterator[Iterable[Piece]]:
-        """Yield runs of the document after its head, in the order of COMPAT.md 6.1."""
-        yield from (each.userlist for each in written)
-        by_rank = sorted(written, key=lambda each: -each.fragment.vhost.rank)
-        if not self._rules.dont_bind_http_https:
-            yield self._global("HTTP_FRONTEND_HEAD")
-            yield from (each.http for each in by_rank)
-        yield self._global("HTTP_FRONTEND_APPID_HEAD")
-        yield from (each.appid for each in written)
-        if not self._rules.dont_bind_http_https:
-            if self._rules.group_https_by_vhost:
-                yield from self._grouped_https(written)
-            else:
-                yield self._global("HTTPS_FRONTEND_HEAD", sslCerts=_certificates(self._rules.ssl_certs))
-                yield from (each.https for each in by_rank)
-        yield from (each.frontend for each in written)
-        yield from (each.backend for each in written)
+    def warning(self, listening: int, checked: int) -> str | None:
+        """Return a sentence if the wanted ``maxconn`` does not fit a document of this size."""
+        return self._limits.warning(listening * (3 if self._rules.group_https_by_vhost else 1), checked)
 
-    def _grouped_https(self, written: list[_Written]) -> Iterator[Iterable[Piece]]:
-        """Yield the https part with a frontend of its own per host (COMPAT.md 6.9)."""
-        table: dict[str, _Host] = {}
-        for each in written:
-            for entry in each.fragment.vhost.hosts:
-                host = table.setdefault(entry.host, _Host())
-                host.texts += [(rank, _pieces_of(text, each.service)) for rank, text in entry.texts]
-                host.certificates.update(entry.certificates)
-                host.bind_options.update(entry.bind_options)
-        yield self._global("HTTPS_GROUPED_FRONTEND_HEAD")
-        for name in sorted(table):
-            yield self._global("HTTPS_GROUPED_VHOST_FRONTEND_ACL", backend=kernel.clean(name), host=name)
-        for name, host in sorted(table.items()):
-            yield from self._grouped_host(kernel.clean(name), host)
-
-    def _grouped_host(self, cleaned: str, host: _Host) -> Iterator[Iterable[Piece]]:
-        certificates = host.certificates or self._rules.ssl_certs
-        yield self._global("HTTPS_GROUPED_VHOST_BACKEND_HEAD", name=cleaned)
-        yield self._global(
-            "HTTPS_GROUPED_VHOST_FRONTEND_HEAD",
-            name=cleaned,
-            sslCerts=_certificates(sorted(set(certificates))),
-            bindOpts=" ".join(f" {options}" for options in sorted(host.bind_options)),
-        )
-        yield from (pieces for _, pieces in sorted(host.texts, key=lambda each: -each[0]))
-
-    def _global(self, template: str, **values: str) -> tuple[Piece, ...]:
-        text = self._catalogue.fill(template, {}, values)
-        return (Piece(text, None),) if text else ()
+    def _write(self, service: Service, first_use: FirstUse, known: Written | None) -> Written | str:
+        """Return the service with its fragment, or why it cannot be written."""
+        if known is not None and known.first_use == first_use and known.service == service:
+            return known
+        self.rendered_fragments += 1
+        try:
+            return Written(service, first_use, render_fragment(service, self._catalogue, self._rules, first_use))
+        except (ServiceError, TemplateError) as error:
+            return str(error)
+        except Exception as error:  # noqa: BLE001 - one service must never cost the others anything
+            return bug(error)
 
 
-class _Written(NamedTuple):
-    """A service with everything that its text was made from, and its pieces for each part of the document."""
-
-    service: Service
-    first_use: FirstUse
-    fragment: Fragment
-    userlist: tuple[Piece, ...]
-    http: tuple[Piece, ...]
-    appid: tuple[Piece, ...]
-    https: tuple[Piece, ...]
-    frontend: tuple[Piece, ...]
-    backend: tuple[Piece, ...]
+def left_to_write(to_write: MapRules, needed: MapRules) -> MapRules:
+    """Return what is still to be written after services that needed these rules, and therefore wrote them."""
+    return MapRules(*(left and not need for left, need in zip(to_write, needed, strict=True)))
 
 
-def _written(service: Service, first_use: FirstUse, fragment: Fragment) -> _Written:
-    vhost = fragment.vhost
-    backend = fragment.backend + fragment.servers
-    texts = (fragment.userlist, vhost.http, fragment.appid, vhost.https, fragment.frontend, backend)
-    return _Written(service, first_use, fragment, *(_pieces_of(text, service) for text in texts))
-
-
-def _pieces_of(text: str, service: Service) -> tuple[Piece, ...]:
-    """Return ``text`` as a piece of the document; no text is no piece."""
-    return (Piece(text, service.app_id),) if text else ()
-
-
-@dataclass(slots=True)
-class _Host:
-    """What the services together say about one host of the grouped https part."""
-
-    texts: list[tuple[int, tuple[Piece, ...]]] = field(default_factory=list)
-    certificates: set[str] = field(default_factory=set)
-    bind_options: set[str] = field(default_factory=set)
-
-
-def _key(service: Service) -> tuple[str, int, str]:
-    return service.app_id, service.port_index, service.backend
-
-
-def _certificates(paths: Iterable[str]) -> str:
-    return " ".join(f"crt {path}" for path in paths)
+def _unless_equal(part: Part, before: Part) -> Part:
+    """Return ``before`` if ``part`` is the same, so that it is known again without a look inside."""
+    same = part.notes == before.notes and len(part.written) == len(before.written) == len(part.services)
+    if same and all(one is other for one, other in zip(part.written, before.written, strict=True)):
+        return before
+    return part

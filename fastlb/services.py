@@ -6,11 +6,11 @@ earlier health verdicts. A service whose labels cannot be read is left out with 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from fastlb import labels
+from fastlb import kernel, labels
 from fastlb.errors import AppError, ServiceError
 from fastlb.model import App, HealthCheck, Note, Rules, Server, Service, ServiceOptions, Task
 
@@ -26,9 +26,6 @@ SKIPPED_STATES = frozenset(
 """Tasks in these states take no requests; unreachable and lost ones still do (COMPAT.md 3.8)."""
 
 HTTP_PROTOCOLS = frozenset({"HTTP", "HTTPS", "MESOS_HTTP", "MESOS_HTTPS"})
-
-_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,7 @@ def services_of(
     """
     groups = _app_groups(app)
     indexed = labels.by_index(app.labels)
+    servers = _servers(app, rules, service_ports, surroundings)
     notes: list[Note] = []
     filed: dict[int, Service] = {}
     for index, port in enumerate(service_ports):
@@ -58,92 +56,18 @@ def services_of(
             notes.append(Note(app.id, "it speaks UDP only, which HAProxy does not balance; not exposed", port))
         else:
             try:
-                filed[port] = _service(app, index, port, groups, indexed.get(index, {}), rules)
+                filed[port] = _service(app, index, port, groups, indexed.get(index, {}), rules, servers.get(port, ()))
             except ServiceError as error:
                 notes.append(Note(app.id, str(error), port, mistake=True))
-    servers = _servers(app, rules, service_ports, surroundings)
-    kept = [_with_servers(service, servers[port]) for port, service in filed.items() if port in servers]
-    return kept, notes if may_be_wanted(app, rules) else []
-
-
-class _Remembered(NamedTuple):
-    """The services of one app, and everything that they were made from."""
-
-    app: App
-    service_ports: tuple[int | None, ...]
-    names: tuple[str, ...]
-    addresses: tuple[str | None, ...]
-    silent: tuple[str, ...]
-    alive: tuple[bool, ...]
-    result: tuple[list[Service], list[Note]]
-
-
-class ServiceMemo:
-    """Remembers the services of each app until the app, its ports or its surroundings change.
-
-    For one set of rules. An app that is the same object as before is not looked into. What `forget_unused` finds not
-    asked for since the last time is dropped, so that the memory is bounded by the cluster.
-    """
-
-    def __init__(self, rules: Rules) -> None:
-        self._rules = rules
-        self._before: dict[str, _Remembered] = {}
-        self._now: dict[str, _Remembered] = {}
-        self.misses = 0
-
-    def services_of(
-        self, app: App, service_ports: tuple[int | None, ...], surroundings: Surroundings
-    ) -> tuple[list[Service], list[Note]]:
-        """Do what the function `services_of` does, or remember what it did. Raises AppError."""
-        known = self._before.get(app.id)
-        if known is None or not _still_holds(known, app, service_ports, surroundings):
-            self.misses += 1
-            known = self._make(app, service_ports, surroundings)
-        self._now[app.id] = known
-        return known.result
-
-    def forget_unused(self) -> None:
-        """End one pass over all apps."""
-        self._before, self._now = self._now, {}
-
-    def _make(self, app: App, service_ports: tuple[int | None, ...], surroundings: Surroundings) -> _Remembered:
-        names = tuple(sorted(names_to_resolve(app)))
-        silent = tuple(task.id for task in app.tasks if task.alive is None) if app.health_checks else ()
-        return _Remembered(
-            app,
-            service_ports,
-            names,
-            _addresses_of(names, surroundings),
-            silent,
-            _alive_of(silent, surroundings),
-            services_of(app, self._rules, service_ports, surroundings),
-        )
-
-
-def _still_holds(
-    known: _Remembered, app: App, service_ports: tuple[int | None, ...], surroundings: Surroundings
-) -> bool:
-    return (
-        (known.app is app or known.app == app)
-        and known.service_ports == service_ports
-        and known.addresses == _addresses_of(known.names, surroundings)
-        and known.alive == _alive_of(known.silent, surroundings)
-    )
-
-
-def _addresses_of(names: tuple[str, ...], surroundings: Surroundings) -> tuple[str | None, ...]:
-    return tuple(surroundings.addresses.get(name) for name in names)
-
-
-def _alive_of(task_ids: tuple[str, ...], surroundings: Surroundings) -> tuple[bool, ...]:
-    return tuple(task_id in surroundings.known_alive for task_id in task_ids)
+    kept = [service for service in filed.values() if service.servers]
+    return kept, notes if notes and may_be_wanted(app, rules) else []
 
 
 def names_to_resolve(app: App) -> set[str]:
     """Return the host names of the app's tasks that only a resolver can turn into addresses."""
     if app.mode == "container":
         return set()
-    return {task.host for task in app.tasks if task.host and not _IPV4.fullmatch(task.host)}
+    return {task.host for task in app.tasks if task.host and not kernel.is_ipv4(task.host)}
 
 
 def _app_groups(app: App) -> tuple[str, ...]:
@@ -164,15 +88,17 @@ def may_be_wanted(app: App, rules: Rules) -> bool:
 
 
 def _service(
-    app: App, index: int, port: int, groups: tuple[str, ...], texts: Mapping[str, object], rules: Rules
+    app: App,
+    index: int,
+    port: int,
+    groups: tuple[str, ...],
+    texts: Mapping[str, object],
+    rules: Rules,
+    servers: tuple[Server, ...],
 ) -> Service:
     check = _health_check(app, index)
-    defaults = ServiceOptions(
-        mode="http" if check is not None and check.protocol == "HTTP" else None,
-        enabled=not rules.strict_mode,
-        bind_address=rules.bind_address,
-    )
-    options = labels.parse(index, texts, defaults)
+    by_check = "http" if check is not None and check.protocol == "HTTP" else None
+    options = labels.parse(index, texts, _defaults(by_check, not rules.strict_mode, rules.bind_address))
     mode = options.mode
     if check is None and options.health_port_index is not None:
         check = _health_check(app, options.health_port_index)
@@ -190,33 +116,55 @@ def _service(
         groups=groups if options.groups is None else options.groups,
         options=options,
         health_check=check,
-        servers=(),
+        servers=servers,
     )
+
+
+@lru_cache
+def _defaults(mode: str | None, enabled: bool, bind_address: str) -> ServiceOptions:
+    return ServiceOptions(mode=mode, enabled=enabled, bind_address=bind_address)
 
 
 def _health_check(app: App, index: int) -> HealthCheck | None:
     """Return the check of port ``index``: the first with a port of its own or with this index (COMPAT.md 3.6)."""
-    return next((check for check in app.health_checks if check.port or check.port_index == index), None)
+    for check in app.health_checks:
+        if check.port or check.port_index == index:
+            return check
+    return None
 
 
 def _servers(
     app: App, rules: Rules, service_ports: Sequence[int | None], surroundings: Surroundings
-) -> dict[int, list[Server]]:
-    """Pair the ports of the tasks that count with the service ports, position by position (COMPAT.md 3.9)."""
+) -> dict[int, tuple[Server, ...]]:
+    """Return the servers by service port, in server order: by host as a text, port, address, task (COMPAT.md 6.3)."""
+    known_alive = surroundings.known_alive if rules.health_check and app.health_checks else None
+    return kernel.servers_of(app, service_ports, SKIPPED_STATES, known_alive, surroundings.addresses, _pair)
+
+
+def _pair(
+    app: App, service_ports: Sequence[int | None], known_alive: Container[str] | None, addresses: Mapping[str, str]
+) -> dict[int, tuple[Server, ...]]:
+    """Pair the ports of the tasks that count with the service ports, position by position (COMPAT.md 3.9).
+
+    Without ``known_alive`` every task counts, whatever its health.
+    """
     servers: dict[int, list[Server]] = {}
-    filters = rules.health_check and bool(app.health_checks)
     for task in app.tasks:
         if not task.host or task.state in SKIPPED_STATES:
             continue
-        if filters and not _alive(task, surroundings.known_alive):
+        if known_alive is not None and not _alive(task, known_alive):
             continue
-        address = _address(app, task, surroundings.addresses)
+        address = _address(app, task, addresses)
         if address is None:
             continue
         for index, (service_port, port) in enumerate(zip(service_ports, _task_ports(app, task), strict=False)):
             if service_port is not None and index not in app.udp_only:
                 servers.setdefault(service_port, []).append(Server(task.host, address, port, task.draining))
-    return servers
+    return {port: tuple(sorted(found, key=_server_order)) for port, found in servers.items()}
+
+
+def _server_order(server: Server) -> tuple[str, int, str]:
+    return server.host, server.port, server.address
 
 
 def _alive(task: Task, known_alive: Container[str]) -> bool:
@@ -226,7 +174,7 @@ def _alive(task: Task, known_alive: Container[str]) -> bool:
 def _address(app: App, task: Task, addresses: Mapping[str, str]) -> str | None:
     if app.mode == "container":
         return task.address
-    return task.host if _IPV4.fullmatch(task.host) else addresses.get(task.host)
+    return task.host if kernel.is_ipv4(task.host) else addresses.get(task.host)
 
 
 def _task_ports(app: App, task: Task) -> tuple[int, ...]:
@@ -236,9 +184,3 @@ def _task_ports(app: App, task: Task) -> tuple[int, ...]:
     if app.mode == "container/bridge":
         return task.ports or app.definition_ports or app.container_ports
     return app.discovery_ports or app.container_ports
-
-
-def _with_servers(service: Service, servers: list[Server]) -> Service:
-    """Put the servers into server order: by host as a text, port, then address and task order (COMPAT.md 6.3)."""
-    ordered = tuple(sorted(servers, key=lambda server: (server.host, server.port, server.address)))
-    return service._replace(servers=ordered)

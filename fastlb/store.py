@@ -20,6 +20,7 @@ from fastlb.reading import app_id_of, read_app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 
 class Taken(NamedTuple):
@@ -32,6 +33,13 @@ class Taken(NamedTuple):
     changed: frozenset[str]
     held_back_s: float | None = None
     order_unknown: bool = False
+
+
+class Changes(NamedTuple):
+    """Ids of apps that changed, came or went, and whether the order of apps may be another one."""
+
+    app_ids: frozenset[str]
+    reordered: bool
 
 
 class Store:
@@ -48,7 +56,9 @@ class Store:
         self.complete = False
         """Whether everything was read once; until then the apps are not the cluster."""
         self._apps: dict[str, App] = {}
-        self._verdicts: dict[str, bool] = {}
+        self._alive: set[str] = set()
+        self._undecided: set[str] = set()
+        self._order_undecided = False
         self._notes: dict[str, Note] = {}
         self._absent: set[str] = set()
 
@@ -75,9 +85,15 @@ class Store:
         return tuple(self._apps.values())
 
     @property
-    def known_alive(self) -> frozenset[str]:
-        """Return the ids of the tasks whose last health verdict was good."""
-        return frozenset(task_id for task_id, alive in self._verdicts.items() if alive)
+    def known_alive(self) -> AbstractSet[str]:
+        """Return the ids of the tasks whose last health verdict was good; it changes with every answer."""
+        return self._alive
+
+    def take_changes(self) -> Changes:
+        """Return which apps have changed since this was last asked."""
+        changes = Changes(frozenset(self._undecided), self._order_undecided)
+        self._undecided, self._order_undecided = set(), False
+        return changes
 
     def take(self, documents: Sequence[Any], now_s: float) -> Taken:
         """Replace everything by a full answer of Marathon, the elements of its ``apps``, at ``now_s`` (monotonic)."""
@@ -94,6 +110,8 @@ class Store:
         present = apps.keys() | self._apps.keys()
         changed = frozenset(app_id for app_id in present if apps.get(app_id) is not self._apps.get(app_id))
         self._apps = apps
+        self._undecided |= changed
+        self._order_undecided = True
         self._forget_health()
         return Taken(changed)
 
@@ -117,6 +135,8 @@ class Store:
                 order_unknown = order_unknown or (starts_to_matter and order_matters(after))
             if after is not before:
                 changed.add(app_id)
+                self._forget_health_of(before, after)
+        self._undecided |= changed
         return Taken(frozenset(changed), order_unknown=order_unknown)
 
     def _disbelief(self, documents: Sequence[Any], now_s: float) -> float | None:
@@ -155,13 +175,19 @@ class Store:
 
     def _remember_health(self, app: App) -> None:
         for task in app.tasks if app.health_checks else ():
-            if task.alive is not None:
-                self._verdicts[task.id] = task.alive
+            if task.alive:
+                self._alive.add(task.id)
+            elif task.alive is not None:
+                self._alive.discard(task.id)
 
     def _forget_health(self) -> None:
         """Drop the verdicts of tasks that are gone, so that the memory is bounded by the cluster."""
-        present = {task.id for app in self._apps.values() for task in app.tasks}
-        self._verdicts = {task_id: alive for task_id, alive in self._verdicts.items() if task_id in present}
+        self._alive &= {task.id for app in self._apps.values() for task in app.tasks}
+
+    def _forget_health_of(self, before: App | None, after: App | None) -> None:
+        """Drop the verdicts of tasks that one app has no more."""
+        gone = {task.id for task in before.tasks} if before is not None else set()
+        self._alive -= gone.difference(task.id for task in after.tasks) if after is not None else gone
 
 
 def order_matters(app: App) -> bool:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from fastlb.cli import build_parser
+from fastlb.decision import Decider
 from fastlb.desired import desired_state
 from fastlb.errors import AppError
 from fastlb.model import Note
@@ -14,11 +15,13 @@ from fastlb.reading import app_id_of, read_app
 from fastlb.render import Renderer
 from fastlb.services import Surroundings
 from fastlb.settings import read_catalogue, read_limits, read_paths, read_rules
+from fastlb.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from fastlb.desired import DesiredState
+    from fastlb.document import Document
     from fastlb.model import App, Rules
     from fastlb.render import Rendering
     from fastlb.templates import Catalogue
@@ -92,6 +95,12 @@ def rendered(documents: Iterable[object], *argv: str, **environ: str) -> Renderi
     return renderer_of(*argv, **environ).render(desired(documents, *argv))
 
 
+def document_of(documents: Iterable[object], *argv: str, **environ: str) -> Document:
+    decider = Decider(Store(0.0), renderer_of(*argv, **environ), rules_of(*argv, **environ))
+    decider.store.take(list(documents), 0.0)
+    return decider.decide()
+
+
 def body_of(rendering: Rendering) -> str:
     """Return the configuration without its head."""
-    return rendering.config.removeprefix(rendering.pieces[0].text)
+    return rendering.config.removeprefix(rendering.sections[0].texts[0])

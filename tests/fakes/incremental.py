@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.decision import Decider
@@ -93,15 +94,15 @@ class Loop:
         return False
 
     def _reconcile(self) -> None:
-        rendering = self.decider.decide()
+        rendering = self.decider.decide().rendering()
         rounds = 0
         while refused := refused_by_haproxy(rendering, self._files):
             rounds += 1
             assert rounds < MOST_ROUNDS, "the search for forms that HAProxy accepts does not end"
             for app_id in sorted(refused):
                 self.decider.quarantine.refuse(app_id, "no", self.decider.store.apps)
-            rendering = self.decider.decide()
-        self.decider.accepted(rendering)
+            rendering = self.decider.decide().rendering()
+        self.decider.accepted()
         self.rendering = rendering
 
 
@@ -222,7 +223,7 @@ def fresh_rendering(documents: Sequence[Json], verdicts: Mapping[str, bool], arg
         task["healthCheckResults"] = [{"alive": verdicts[task["id"]]}]
     decider.store.take(earlier, 0.0)
     decider.store.take(documents, 0.0)
-    return decider.decide()
+    return replace(decider.decide().rendering(), notes=tuple(decider.notes))
 
 
 def known_as(document: Json) -> str:

@@ -48,7 +48,7 @@ def rendered(apps_json: str, argv: Sequence[str], haproxy: HAProxy | None = None
     rendering = Renderer(catalogue, rules, read_limits(args)).render(desired_state(apps, rules))
     left_out = [str(note) for note in rendering.notes if note.left_out]
     assert not left_out
-    head = rendering.pieces[0].text
+    head = rendering.sections[0].texts[0]
     return Texts(head, rendering.config.removeprefix(head), rendering.domain_map, rendering.app_map)
 
 

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.fakes.apps import CHECK, app, body_of, desired, rendered, renderer_of, task
+from fastlb.decision import Decider
+from fastlb.store import Store
+from tests.fakes.apps import CHECK, app, body_of, document_of, rendered, renderer_of, rules_of, task
 
 FLAGS = [(), ("--haproxy-map",), ("--group-https-by-vhost",), ("--haproxy-map", "--group-https-by-vhost")]
 IDS = ("/a", "/b", "/dir/c", "/Dir.D")
@@ -53,20 +55,29 @@ def test_the_order_in_which_apps_arrive_makes_no_difference(documents, argv, cha
 
 @few
 @given(st.lists(clusters, min_size=2, max_size=5), flags)
-def test_a_renderer_that_has_seen_other_states_renders_like_a_fresh_one(states, argv):
-    used = renderer_of(*argv)
+def test_a_decider_that_has_seen_other_states_decides_like_a_fresh_one(states, argv):
+    used = Decider(Store(0.0), renderer_of(*argv), rules_of(*argv))
     for documents in states:
-        assert used.render(desired(documents, *argv)) == rendered(documents, *argv)
+        used.store.take(documents, 0.0)
+        assert used.decide().rendering().texts == document_of(documents, *argv).rendering().texts
+        assert used.decide().rendering().texts == rendered(documents, *argv).texts
 
 
-def test_what_did_not_change_is_not_rendered_again():
+def test_what_did_not_change_is_neither_rendered_nor_joined_again():
     documents = [app(f"/app-{n}", [10000 + n]) for n in range(20)]
     renderer = renderer_of()
-    renderer.render(desired(documents))
+    decider = Decider(Store(0.0), renderer, rules_of())
+    decider.store.take(documents, 0.0)
+    decider.decide().rendering()
+    assert (renderer.rendered_fragments, renderer.joined_documents) == (20, 1)
     documents[7]["labels"]["HAPROXY_0_STICKY"] = "true"
-    renderer.memo_hits = renderer.memo_misses = 0
-    renderer.render(desired(documents))
-    assert (renderer.memo_hits, renderer.memo_misses) == (19, 1)
+    decider.store.take(documents, 0.0)
+    decider.decide()
+    assert (renderer.rendered_fragments, renderer.joined_documents) == (21, 1)
+    decider.store.take(copy.deepcopy(documents), 0.0)
+    decider.decide().rendering()
+    decider.decide().rendering()
+    assert (renderer.rendered_fragments, renderer.joined_documents) == (21, 2)
 
 
 def places(value, path=()):
@@ -125,7 +136,12 @@ def test_any_json_in_any_place_of_an_app_costs_that_app_at_most(path, new, argv)
 
 
 def pieces_of(rendering, *app_ids):
-    return [piece for piece in rendering.pieces if piece.app_id in app_ids]
+    return [
+        text
+        for section in rendering.sections
+        for text, owner in zip(section.texts, section.owners or [None] * len(section.texts), strict=True)
+        if owner is not None and owner.service.app_id in app_ids
+    ]
 
 
 TEXT_LABELS = """AUTH BACKEND_NETWORK_ALLOWED_ACL BALANCE BIND_ADDR BIND_OPTIONS GROUP HTTP_BACKEND_PROXYPASS_PATH

@@ -57,13 +57,13 @@ INNOCENT = [document["id"] for document in CLUSTER if document["id"] not in GUIL
 
 def test_what_is_accepted_costs_one_trial():
     decider = deciding([balanced(0)])
-    accepted = find_acceptable(decider, Oracle([]), decider.decide(), find_culprits=True)
+    accepted = find_acceptable(decider, Oracle([]), decider.decide().rendering(), find_culprits=True)
     assert (written(accepted.rendering), accepted.trials) == (["/a00"], 1)
 
 
 def test_apps_that_are_pointed_at_are_found_in_two_trials():
     decider, oracle = deciding(CLUSTER), Oracle(["bad1", "bad2", "bad3"], pointing)
-    accepted = find_acceptable(decider, oracle, decider.decide(), find_culprits=True)
+    accepted = find_acceptable(decider, oracle, decider.decide().rendering(), find_culprits=True)
     assert (written(accepted.rendering), accepted.trials) == (INNOCENT, 2)
     assert {app_id: one.reason for app_id, one in decider.quarantine.refused.items()} == {
         "/a03": "HAProxy refuses it: unknown word bad1",
@@ -74,7 +74,7 @@ def test_apps_that_are_pointed_at_are_found_in_two_trials():
 
 def test_apps_that_nobody_points_at_are_found_by_halves():
     decider, oracle = deciding(CLUSTER), Oracle(["bad1", "bad2", "bad3"])
-    accepted = find_acceptable(decider, oracle, decider.decide(), find_culprits=True)
+    accepted = find_acceptable(decider, oracle, decider.decide().rendering(), find_culprits=True)
     assert written(accepted.rendering) == INNOCENT
     assert sorted(decider.quarantine.refused) == GUILTY
     assert accepted.trials < 2 * len(CLUSTER)
@@ -88,30 +88,31 @@ def test_apps_that_are_bad_only_together_cost_one_of_them():
             return Verdict(not clash, (), "clash" if clash else "", 0.0)
 
     decider = deciding(CLUSTER)
-    accepted = find_acceptable(decider, Clash([]), decider.decide(), find_culprits=True)
+    accepted = find_acceptable(decider, Clash([]), decider.decide().rendering(), find_culprits=True)
     assert sorted(decider.quarantine.refused) == ["/a08"]
     assert len(written(accepted.rendering)) == len(CLUSTER) - 1
 
 
 def test_what_is_refused_even_without_any_app_blames_nobody():
     decider = deciding(CLUSTER)
-    refused = find_acceptable(decider, Oracle(["global"]), decider.decide(), find_culprits=True)
+    refused = find_acceptable(decider, Oracle(["global"]), decider.decide().rendering(), find_culprits=True)
     assert (refused.rendering, refused.refusal, refused.trials) == (None, "refused", 2)
     assert not decider.quarantine.refused
 
 
 def test_without_the_search_one_trial_refuses_all():
     decider, oracle = deciding(CLUSTER), Oracle(["bad1"], pointing)
-    refused = find_acceptable(decider, oracle, decider.decide(), find_culprits=False)
+    refused = find_acceptable(decider, oracle, decider.decide().rendering(), find_culprits=False)
     assert (refused.rendering, refused.refusal, refused.trials) == (None, "unknown word bad1", 1)
     assert not decider.quarantine.refused
 
 
 def test_an_app_that_was_good_is_tried_in_its_last_good_form():
     decider = deciding(CLUSTER[4:8])
-    decider.accepted(decider.decide())
+    decider.decide()
+    decider.accepted()
     decider.store.take([*CLUSTER[4:7], balanced(7, "bad1")], 1.0)
-    accepted = find_acceptable(decider, Oracle(["bad1"], pointing), decider.decide(), find_culprits=True)
+    accepted = find_acceptable(decider, Oracle(["bad1"], pointing), decider.decide().rendering(), find_culprits=True)
     assert written(accepted.rendering) == ["/a04", "/a05", "/a06", "/a07"]
     assert not decider.quarantine.refused["/a07"].entirely
 
@@ -125,14 +126,15 @@ def test_mistakes_that_show_one_after_the_other_are_all_found(times):
         return pointing(config, word) if word == first else None
 
     decider, oracle = deciding(CLUSTER), Oracle(["bad1", "bad2", "bad3"], one_at_a_time)
-    accepted = find_acceptable(decider, oracle, decider.decide(), find_culprits=True)
+    accepted = find_acceptable(decider, oracle, decider.decide().rendering(), find_culprits=True)
     assert (written(accepted.rendering), accepted.trials) == (INNOCENT, times + 1)
 
 
 def test_an_app_that_runs_is_not_refused_for_what_a_new_one_writes_into_its_name():
     """HAProxy points at the second of two equal names, whoever was there first."""
     decider = deciding([balanced(1)])
-    decider.accepted(decider.decide())
+    decider.decide()
+    decider.accepted()
     intruder = {"HAPROXY_0_BACKEND_HEAD": "\nbackend a01_10001\n  balance {balance}\n  mode {mode}\n"}
     decider.store.take([app("/a00", [10000], intruder), balanced(1), balanced(2)], 1.0)
 
@@ -146,6 +148,6 @@ def test_an_app_that_runs_is_not_refused_for_what_a_new_one_writes_into_its_name
     oracle = Oracle([])
     oracle.run = twice
     oracle.count = 0
-    accepted = find_acceptable(decider, oracle, decider.decide(), find_culprits=True)
+    accepted = find_acceptable(decider, oracle, decider.decide().rendering(), find_culprits=True)
     assert written(accepted.rendering) == ["/a01", "/a02"]
     assert list(decider.quarantine.refused) == ["/a00"]

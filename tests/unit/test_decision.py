@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastlb.decision import Decider, mistakes_of
+from fastlb.decision import Decider, mistakes_in
 from fastlb.store import Store
 from tests.fakes.apps import app, renderer_of, rules_of, task
 
@@ -11,6 +11,11 @@ def deciding(*documents):
     decider = Decider(Store(0.0), renderer_of(), rules_of())
     decider.store.take(documents, 0.0)
     return decider
+
+
+def accept(decider):
+    decider.decide()
+    decider.accepted()
 
 
 def vhosts(rendering):
@@ -28,14 +33,15 @@ BAD_LABEL = {"HAPROXY_0_BACKEND_WEIGHT": "heavy"}
 def test_names_of_hosts_are_asked_for_and_their_addresses_used():
     decider = deciding(app("/web", tasks=[task(host="agent.test")]))
     assert decider.names_to_resolve() == {"agent.test"}
-    assert decider.decide().services == ()
-    decider.addresses = {"agent.test": "127.0.0.9"}
+    assert decider.decide().services == []
+    decider.learn_addresses({"agent.test": "127.0.0.9"})
+    assert decider.names_to_resolve() == set()
     assert [server.address for service in decider.decide().services for server in service.servers] == ["127.0.0.9"]
 
 
 def test_a_service_whose_labels_became_unusable_goes_on_as_it_was():
     decider = deciding(web())
-    decider.accepted(decider.decide())
+    accept(decider)
     decider.store.take([web("new.test", labels=BAD_LABEL, tasks=[task(1), task(2, ports=[31005])])], 1.0)
     rendering = decider.decide()
     assert vhosts(rendering) == ["web.test"]
@@ -46,13 +52,13 @@ def test_a_service_whose_labels_became_unusable_goes_on_as_it_was():
 def test_a_service_whose_labels_never_could_be_used_is_left_out():
     decider = deciding(web(labels=BAD_LABEL))
     rendering = decider.decide()
-    assert (vhosts(rendering), mistakes_of(rendering).keys()) == ([], {"/web"})
+    assert (vhosts(rendering), mistakes_in(decider.notes).keys()) == ([], {"/web"})
     assert not decider.quarantine.refused
 
 
 def test_a_form_with_as_many_mistakes_as_before_is_taken():
     decider = deciding(web(labels=BAD_LABEL))
-    decider.accepted(decider.decide())
+    accept(decider)
     decider.store.take([web("new.test", labels=BAD_LABEL)], 1.0)
     decider.decide()
     assert not decider.quarantine.refused
@@ -60,16 +66,16 @@ def test_a_form_with_as_many_mistakes_as_before_is_taken():
 
 def test_of_some_apps_only_those_are_rendered_and_nothing_is_learned():
     decider = deciding(web(), app("/other", [10001]))
-    decider.accepted(decider.decide())
+    accept(decider)
     decider.store.take([web(labels=BAD_LABEL), app("/other", [10001])], 1.0)
-    assert [service.app_id for service in decider.decide(only={"/other"}).services] == ["/other"]
+    assert [service.app_id for service in decider.only({"/other"}).services] == ["/other"]
     assert not decider.quarantine.refused
 
 
 def test_a_deployment_group_whose_labels_became_unusable_goes_on_as_it_was():
     group = {"HAPROXY_DEPLOYMENT_GROUP": "shop"}
     decider = deciding(web(labels=group))
-    decider.accepted(decider.decide())
+    accept(decider)
     decider.store.take([web("new.test", labels={**group, **BAD_LABEL})], 1.0)
     assert vhosts(decider.decide()) == ["web.test"]
 
@@ -77,7 +83,7 @@ def test_a_deployment_group_whose_labels_became_unusable_goes_on_as_it_was():
 def test_a_new_member_that_spoils_its_deployment_group_is_left_out_of_it():
     group = {"HAPROXY_DEPLOYMENT_GROUP": "shop"}
     decider = deciding(web(labels=group))
-    decider.accepted(decider.decide())
+    accept(decider)
     decider.store.take([web(labels=group), app("/green", [10000], {**group, **BAD_LABEL})], 1.0)
     assert vhosts(decider.decide()) == ["web.test"]
     assert decider.quarantine.refused.keys() == {"/green"}
@@ -86,7 +92,7 @@ def test_a_new_member_that_spoils_its_deployment_group_is_left_out_of_it():
 def test_an_app_that_is_worse_off_for_the_sake_of_anothers_last_good_form_goes_on_as_it_was_too():
     pool = {"HAPROXY_DEPLOYMENT_GROUP": "pool", "HAPROXY_DEPLOYMENT_STARTED_AT": "2026-01-01T00:00:00Z"}
     decider = deciding(web(labels=pool), app("/other", [10001]))
-    decider.accepted(decider.decide())
+    accept(decider)
     dateless = app("/other", [10001], {"HAPROXY_DEPLOYMENT_GROUP": "pool"})
     decider.store.take([web(labels=BAD_LABEL), dateless], 1.0)
     assert [service.app_id for service in decider.decide().services] == ["/other", "/pool"]
@@ -107,7 +113,7 @@ def test_task_events_matter_of_an_app_that_could_not_be_read_when_it_was_of_anot
 
 def test_task_events_matter_of_an_app_that_goes_on_in_its_last_good_form():
     decider = deciding(web())
-    decider.accepted(decider.decide())
+    accept(decider)
     decider.store.take_apps({"/web": web(labels={"HAPROXY_GROUP": 5})})
     assert vhosts(decider.decide()) == ["web.test"]
     assert not decider.cannot_matter("/web")

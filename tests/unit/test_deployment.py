@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fastlb.deployment import merge_groups
+from fastlb.deployment import known_as, merge_groups
 from fastlb.reading import read_app
 from tests.fakes.apps import CHECK, app, task
 
@@ -140,3 +140,8 @@ def test_an_app_that_breaks_its_group_is_left_out_alone(documents, guilty, words
     assert len(notes) == 1
     assert notes[0].startswith(f"app {guilty}: ")
     assert words in notes[0]
+
+
+@pytest.mark.parametrize(("group", "known"), [("shop", "/shop"), ("/shop", "/shop"), ("", "/blue"), (5, "/blue")])
+def test_the_id_of_an_app_in_haproxy_is_that_of_its_deployment_group(group, known):
+    assert known_as(read_app(app("/blue", labels={"HAPROXY_DEPLOYMENT_GROUP": group}))) == known

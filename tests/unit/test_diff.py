@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from fastlb.diff import Plan, compare
-from tests.fakes.apps import app, rendered, task
+from tests.fakes.apps import app, document_of, task
 
 WEB = app("/web", [10000], {"HAPROXY_0_VHOST": "web.test"})
 
 
 def reasons(before, after, *argv):
-    return compare(rendered(before, *argv), rendered(after, *argv)).reasons
+    return plan(before, after, *argv).reasons
+
+
+def plan(before, after, *argv):
+    ids = {document["id"] for document in (*before, *after)}
+    return compare(document_of(before, *argv), document_of(after, *argv), ids)
 
 
 def test_what_runs_unknown_is_a_reason():
-    assert compare(None, rendered([WEB])).reasons == ("HAProxy is given its first configuration, with 1 services",)
+    assert compare(None, document_of([WEB]), ()).reasons == (
+        "HAProxy is given its first configuration, with 1 services",
+    )
 
 
 def test_the_same_text_is_nothing_to_do():
-    plan = compare(rendered([WEB]), rendered([WEB]))
-    assert (plan.is_nothing, str(plan)) == (True, "nothing to do")
+    same = plan([WEB], [WEB])
+    assert (same.is_nothing, str(same)) == (True, "nothing to do")
 
 
 def test_what_renders_to_the_same_text_is_nothing_to_do():
@@ -47,11 +54,19 @@ def test_changed_maps_are_named():
     assert "the app-id map changed" in reasons([WEB], [], "--haproxy-map")
 
 
-def test_whatever_else_changed_is_a_reason_too():
-    assert compare(rendered([]), rendered([], "--maxconn", "77")).reasons == ("the shared sections changed",)
+def test_apps_that_cannot_differ_are_not_looked_at():
+    assert compare(document_of([WEB]), document_of([]), ()).is_nothing
+
+
+def test_who_has_to_write_the_map_rule_now_is_named():
+    first = app("/first", [10001], {"HAPROXY_0_VHOST": "first.test"})
+    runs, wanted = document_of([first, WEB], "--haproxy-map"), document_of([WEB], "--haproxy-map")
+    assert (
+        "what is written for service web_10000 of app /web changed" in compare(runs, wanted, {"/first", "/web"}).reasons
+    )
 
 
 def test_many_reasons_are_shown_as_a_few_and_a_number():
-    plan = Plan(tuple(f"reason {number}" for number in range(9)))
-    assert str(plan).startswith("reload, because reason 0; reason 1;")
-    assert str(plan).endswith("reason 4; and 4 more")
+    many = Plan(tuple(f"reason {number}" for number in range(9)))
+    assert str(many).startswith("reload, because reason 0; reason 1;")
+    assert str(many).endswith("reason 4; and 4 more")

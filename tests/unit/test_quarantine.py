@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastlb.quarantine import Quarantine, id_in_haproxy
+from fastlb.quarantine import Quarantine
 from tests.fakes.apps import app, read_all, task
 
 
@@ -16,20 +16,24 @@ GOOD, BAD, MENDED = form(), form(HAPROXY_0_BALANCE="bad"), form(HAPROXY_0_BALANC
 
 def accepting(*apps):
     quarantine = Quarantine()
-    quarantine.accepted(apps, {})
+    quarantine.accepted({each.id: each for each in apps}, {})
     return quarantine
 
 
+def forms(quarantine, apps):
+    return [tried for each in apps if (tried := quarantine.form(each)) is not None]
+
+
 def test_apps_are_tried_as_they_are():
-    assert Quarantine().forms([GOOD, BAD]) == [GOOD, BAD]
+    assert forms(Quarantine(), [GOOD, BAD]) == [GOOD, BAD]
 
 
 def test_a_refused_app_that_was_never_good_is_left_out_until_it_changes():
     quarantine = Quarantine()
     assert quarantine.refuse("/web", "no", [BAD]) == ["/web"]
-    assert quarantine.forms([BAD]) == []
+    assert forms(quarantine, [BAD]) == []
     assert quarantine.refused["/web"].entirely
-    assert quarantine.forms([MENDED]) == [MENDED]
+    assert forms(quarantine, [MENDED]) == [MENDED]
     assert not quarantine.refused
 
 
@@ -37,7 +41,7 @@ def test_an_app_that_was_good_goes_on_in_its_last_good_form_with_its_present_tas
     quarantine = accepting(GOOD)
     quarantine.refuse("/web", "no", [BAD])
     more_tasks = form(tasks=3, HAPROXY_0_BALANCE="bad")
-    assert quarantine.forms([more_tasks]) == [GOOD._replace(tasks=more_tasks.tasks)]
+    assert forms(quarantine, [more_tasks]) == [GOOD._replace(tasks=more_tasks.tasks)]
     assert not quarantine.refused["/web"].entirely
 
 
@@ -45,32 +49,32 @@ def test_when_the_last_good_form_is_refused_too_nothing_of_the_app_is_left_until
     quarantine = accepting(GOOD)
     quarantine.refuse("/web", "no", [BAD])
     quarantine.refuse("/web", "no again", [BAD])
-    assert quarantine.forms([BAD]) == []
+    assert forms(quarantine, [BAD]) == []
     assert quarantine.refused["/web"].reason == "no again"
     one_task_more = form(tasks=2, HAPROXY_0_BALANCE="bad")
-    assert quarantine.forms([one_task_more]) == [one_task_more]
+    assert forms(quarantine, [one_task_more]) == [one_task_more]
 
 
 def test_a_form_that_was_good_and_is_refused_now_has_no_substitute():
     quarantine = accepting(GOOD)
     quarantine.refuse("/web", "its port is taken", [GOOD])
-    assert quarantine.forms([GOOD]) == []
+    assert forms(quarantine, [GOOD]) == []
 
 
 def test_what_was_applied_while_an_app_was_refused_does_not_make_its_bad_form_good():
     quarantine = accepting(GOOD)
     quarantine.refuse("/web", "no", [BAD])
-    quarantine.accepted([BAD], {})
-    assert quarantine.forms([BAD]) == [GOOD]
+    quarantine.accepted({"/web": BAD}, {})
+    assert forms(quarantine, [BAD]) == [GOOD]
 
 
 def test_released_apps_are_tried_as_they_are_and_can_be_refused_again():
     quarantine = accepting(GOOD)
     quarantine.refuse("/web", "no", [BAD])
     quarantine.release_all()
-    assert quarantine.forms([BAD]) == [BAD]
+    assert forms(quarantine, [BAD]) == [BAD]
     quarantine.refuse("/web", "no", [BAD])
-    assert quarantine.forms([BAD]) == [GOOD]
+    assert forms(quarantine, [BAD]) == [GOOD]
 
 
 def test_of_a_deployment_group_only_the_member_that_changed_is_refused():
@@ -78,7 +82,7 @@ def test_of_a_deployment_group_only_the_member_that_changed_is_refused():
     green = form("/green", HAPROXY_DEPLOYMENT_GROUP="shop")
     quarantine = accepting(blue)
     assert quarantine.refuse("/shop", "no", [blue, green]) == ["/green"]
-    assert quarantine.forms([blue, green]) == [blue]
+    assert forms(quarantine, [blue, green]) == [blue]
 
 
 def test_of_a_deployment_group_in_which_nothing_changed_all_members_are_refused():
@@ -89,11 +93,11 @@ def test_of_a_deployment_group_in_which_nothing_changed_all_members_are_refused(
 def test_what_is_known_of_apps_that_are_gone_is_forgotten():
     quarantine = accepting(GOOD)
     quarantine.refuse("/web", "no", [BAD])
-    quarantine.accepted([], {})
+    quarantine.accepted({"/web": None}, {})
     assert not quarantine.refused
-    assert quarantine.forms([BAD]) == [BAD]
+    assert forms(quarantine, [BAD]) == [BAD]
     quarantine.refuse("/web", "no", [BAD])
-    assert quarantine.forms([BAD]) == []
+    assert forms(quarantine, [BAD]) == []
 
 
 def test_a_form_is_worse_only_if_more_of_its_services_were_left_out_than_of_the_last_good_one():
@@ -102,7 +106,7 @@ def test_a_form_is_worse_only_if_more_of_its_services_were_left_out_than_of_the_
     assert quarantine.worse([BAD], {}) == []
     assert quarantine.worse([GOOD._replace(tasks=())], {"/web": 1}) == [], "only its tasks differ"
     assert quarantine.worse([form("/new")], {"/new": 1}) == []
-    quarantine.accepted([GOOD], {"/web": 2})
+    quarantine.accepted({"/web": GOOD}, {"/web": 2})
     assert quarantine.worse([BAD], {"/web": 2}) == []
 
 
@@ -120,7 +124,7 @@ def test_a_member_of_a_deployment_group_is_not_refused_for_its_tasks_while_anoth
     green = form("/green", HAPROXY_DEPLOYMENT_GROUP="shop")
     quarantine = accepting(blue)
     assert quarantine.refuse("/shop", "no", [more_of_blue, green]) == ["/green"]
-    assert quarantine.forms([more_of_blue, green]) == [more_of_blue]
+    assert forms(quarantine, [more_of_blue, green]) == [more_of_blue]
 
 
 def test_an_app_is_found_by_the_id_of_the_form_that_was_tried():
@@ -128,7 +132,7 @@ def test_an_app_is_found_by_the_id_of_the_form_that_was_tried():
     alone = form("/blue", HAPROXY_0_BALANCE="bad")
     assert quarantine.refuse("/blue", "no", [alone]) == ["/blue"]
     assert quarantine.refuse("/shop", "its last good form neither", [alone]) == ["/blue"]
-    assert quarantine.forms([alone]) == []
+    assert forms(quarantine, [alone]) == []
 
 
 def test_when_a_deployment_group_is_refused_again_those_left_out_before_are_not_blamed_again():
@@ -137,11 +141,4 @@ def test_when_a_deployment_group_is_refused_again_those_left_out_before_are_not_
     quarantine = accepting(blue)
     quarantine.refuse("/shop", "no", [blue, green])
     assert quarantine.refuse("/shop", "no", [blue, green]) == ["/blue"]
-    assert quarantine.forms([blue, green]) == []
-
-
-def test_the_id_of_an_app_in_haproxy_is_that_of_its_deployment_group():
-    assert id_in_haproxy(form("/blue", HAPROXY_DEPLOYMENT_GROUP="shop")) == "/shop"
-    assert id_in_haproxy(form("/blue", HAPROXY_DEPLOYMENT_GROUP="/shop")) == "/shop"
-    assert id_in_haproxy(form("/blue", HAPROXY_DEPLOYMENT_GROUP="")) == "/blue"
-    assert id_in_haproxy(form("/blue", HAPROXY_DEPLOYMENT_GROUP=5)) == "/blue"
+    assert forms(quarantine, [blue, green]) == []

@@ -1,0 +1,172 @@
+"""The document as the parts of its apps: brought up to date app by app, joined only when somebody needs the text.
+
+    changed parts --> order, sizes, map entries, first uses of map rules --(on demand)--> Rendering
+
+Mutable, without I/O. What crosses apps here is little: the first service that needs a map rule writes it (COMPAT.md
+5.4), so its app has another part than the others have, and the head depends on how much there is.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from fastlb.maps import EntryTable
+from fastlb.render import EMPTY, MapRules, Part, Renderer, Rendering, left_to_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from fastlb.model import Note, Service
+
+FEW = 100
+
+
+class Document:
+    """Parts by the id under which HAProxy knows an app."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self._renderer = renderer
+        self._plain: dict[str, Part] = {}
+        self._writers: dict[str, Part] = {}
+        self._parts: dict[str, Part] = {}
+        self._needing: dict[str, list[str]] = {kind: [] for kind in MapRules._fields}
+        self._noted: set[str] = set()
+        self._rendering: Rendering | None = None
+        self.domains = EntryTable()
+        self.app_ids = EntryTable()
+        self.listening = 0
+        """How many services are written."""
+        self.checked = 0
+        """How many of their servers have a health check."""
+
+    @property
+    def notes(self) -> list[Note]:
+        """Return why services could not be written, and remarks, by app id."""
+        return [note for app_id in sorted(self._noted) for note in self._parts[app_id].notes]
+
+    @property
+    def services(self) -> list[Service]:
+        """Return every service that is written, in service order."""
+        return [each.service for app_id in sorted(self._parts) for each in self._parts[app_id].written]
+
+    @property
+    def warning(self) -> str | None:
+        """Return a sentence if the wanted ``maxconn`` does not fit."""
+        return self._renderer.warning(self.listening, self.checked)
+
+    def part(self, app_id: str) -> Part:
+        """Return what an app contributes; the empty part if nothing."""
+        return self._parts.get(app_id, EMPTY)
+
+    def plain_part(self, app_id: str) -> Part:
+        """Return what an app would contribute if others wrote all map rules."""
+        return self._plain.get(app_id, EMPTY)
+
+    def update(self, parts: Mapping[str, Part]) -> set[str]:
+        """Replace plain parts, the empty one for an app that is gone; return the ids whose contribution differs now."""
+        concerned = set(parts) | self._writers.keys()
+        if self._renderer.uses_maps:
+            self._note_needs(parts)
+        for app_id, part in parts.items():
+            if part == EMPTY:
+                self._plain.pop(app_id, None)
+            else:
+                self._plain[app_id] = part
+        if self._renderer.uses_maps:
+            self._writers = self._find_writers()
+        concerned |= self._writers.keys()
+        return {app_id for app_id in concerned if self._put(app_id, self._writers.get(app_id, self.plain_part(app_id)))}
+
+    def follow(self, other: Document, app_ids: Iterable[str]) -> None:
+        """Become like ``other`` where these apps are concerned."""
+        self.update({app_id: other.plain_part(app_id) for app_id in app_ids})
+
+    def only(self, app_ids: Iterable[str]) -> Document:
+        """Return a document of these apps alone."""
+        document = Document(self._renderer)
+        document.update({app_id: self.plain_part(app_id) for app_id in app_ids})
+        return document
+
+    def copy(self) -> Document:
+        """Return a document of its own with the same parts."""
+        twin = Document(self._renderer)
+        twin._plain, twin._writers, twin._parts = dict(self._plain), dict(self._writers), dict(self._parts)
+        twin._noted = set(self._noted)
+        twin._needing = {kind: list(app_ids) for kind, app_ids in self._needing.items()}
+        twin.domains, twin.app_ids = self.domains.copy(), self.app_ids.copy()
+        twin.listening, twin.checked, twin._rendering = self.listening, self.checked, self._rendering
+        return twin
+
+    def rendering(self) -> Rendering:
+        """Return the texts; joined only if anything changed since they were last asked for."""
+        if self._rendering is None:
+            parts = [self._parts[app_id] for app_id in sorted(self._parts)]
+            self._rendering = self._renderer.join(parts, self.listening, self.checked, self.notes)
+        return self._rendering
+
+    def _note_needs(self, parts: Mapping[str, Part]) -> None:
+        """Note which apps need map rules, before their plain parts are replaced."""
+        needs = [(app_id, self.plain_part(app_id).needs, part.needs) for app_id, part in parts.items()]
+        for kind, app_ids in self._needing.items():
+            new = [app_id for app_id, before, now in needs if getattr(now, kind) and not getattr(before, kind)]
+            gone = [app_id for app_id, before, now in needs if getattr(before, kind) and not getattr(now, kind)]
+            _revise(app_ids, new, gone)
+
+    def _find_writers(self) -> dict[str, Part]:
+        """Return the parts of the apps that write map rules: of the first that can, for each kind."""
+        writers: dict[str, Part] = {}
+        to_write, after = MapRules(http=True, https=True, appid=True), ""
+        while (app_id := self._next_needing(to_write, after)) is not None:
+            before = self._writers.get(app_id, EMPTY)
+            writers[app_id] = part = self._renderer.part(self.plain_part(app_id).services, before, to_write)
+            to_write, after = left_to_write(to_write, part.needs), app_id
+        return writers
+
+    def _next_needing(self, to_write: MapRules, after: str) -> str | None:
+        """Return the first app after that one that needs a rule of those that are to be written."""
+        wanted = (self._needing[kind] for kind, missing in zip(MapRules._fields, to_write, strict=True) if missing)
+        found = (app_ids[at] for app_ids in wanted if (at := bisect_right(app_ids, after)) < len(app_ids))
+        return min(found, default=None)
+
+    def _put(self, app_id: str, part: Part) -> bool:
+        """Have an app contribute ``part``; return whether that is another one than before."""
+        before = self.part(app_id)
+        if part is before or part == before:
+            return False
+        self._rendering = None
+        self._count(before, -1)
+        self._count(part, 1)
+        if part.notes:
+            self._noted.add(app_id)
+        else:
+            self._noted.discard(app_id)
+        if part == EMPTY:
+            del self._parts[app_id]
+        else:
+            self._parts[app_id] = part
+        return True
+
+    def _count(self, part: Part, sign: int) -> None:
+        fragments = [each.fragment for each in part.written]
+        domains = chain.from_iterable(fragment.vhost.domains for fragment in fragments)
+        app_ids = (fragment.app_entry for fragment in fragments if fragment.app_entry is not None)
+        for table, entries in ((self.domains, domains), (self.app_ids, app_ids)):
+            if sign > 0:
+                table.enter(entries)
+            else:
+                table.leave(entries)
+        self.listening += sign * len(fragments)
+        self.checked += sign * sum(fragment.checked for fragment in fragments)
+
+
+def _revise(app_ids: list[str], new: list[str], gone: list[str]) -> None:
+    """Add to and take from a sorted list; one by one if they are few, which costs no look at the others."""
+    if len(new) + len(gone) > FEW:
+        app_ids[:] = sorted({*app_ids, *new} - set(gone))
+        return
+    for app_id in new:
+        insort(app_ids, app_id)
+    for app_id in gone:
+        del app_ids[bisect_left(app_ids, app_id)]
