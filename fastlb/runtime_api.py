@@ -1,8 +1,8 @@
 """One socket of HAProxy: a command in, its reply out.
 
 It must not know what a command means or whether its reply is good news: callers decide. Data flows: one
-command -> a connection of its own -> the reply up to the end of the stream. A connection is never kept: one
-that outlives a reload talks to the old worker and keeps it alive (HAPROXY.md F1).
+command, or a batch of them -> a connection of its own -> the replies up to the end of the stream. A connection
+is never kept: one that outlives a reload talks to the old worker and keeps it alive (HAPROXY.md F1).
 
 The connection is half-closed after the command, because the master's socket ends a reply only then. The one
 command that this cuts short is `wait` (HAPROXY.md 1).
@@ -19,7 +19,10 @@ from typing import TYPE_CHECKING
 from fastlb.errors import RuntimeApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+PROMPT = "\n> "
 
 # A line break or an unescaped semicolon starts a second command, a blank one prints help.
 _MORE_THAN_ONE = re.compile(r"[\r\n\0]|(?<!\\)(?:\\\\)*;|^\s*$")
@@ -39,16 +42,37 @@ class RuntimeApi:
         Raises RuntimeApiError if it is not exactly one command, or if no whole reply came: nobody listens,
         the time is up, the connection broke, or it ended without a byte.
         """
-        if _MORE_THAN_ONE.search(command):
-            raise RuntimeApiError(f"{command!r} is not exactly one command; it was not sent to {self.socket_path}")
-        try:
-            reply = self._exchange(command.encode() + b"\n")
-        except OSError as reason:
-            why = "no whole answer in time" if isinstance(reason, TimeoutError) else reason.strerror or reason
-            raise RuntimeApiError(f"{command!r} on {self.socket_path} got no reply: {why}") from reason
-        if not reply:
-            raise RuntimeApiError(f"{command!r} on {self.socket_path} got no reply: closed without a byte")
-        return reply.decode(errors="replace")
+        self._demand_one_each([command])
+        return self._reply(command, f"{command}\n")
+
+    def ask_all(self, commands: Sequence[str]) -> list[str]:
+        """The replies to several commands, in order, on one connection; none without commands.
+
+        All of them are carried out, whatever the first ones are answered. They are sent at once, so they have to fit
+        into HAProxy's buffer (`commands.batches`). Only its interactive mode takes lines one after the other on every
+        version, and marks where a reply ends: some of 2.6 do not end in an empty line (HAPROXY.md 1).
+
+        Raises RuntimeApiError as `ask` does, and if there are not as many replies as commands.
+        """
+        if not commands:
+            return []
+        self._demand_one_each(commands)
+        what = commands[0] if len(commands) == 1 else f"{commands[0]} and {len(commands) - 1} more"
+        first, *replies, last = self._reply(what, "\n".join(["prompt", *commands, "quit\n"])).split(PROMPT)
+        if first or last or len(replies) != len(commands):
+            said = f"{len(replies)} replies, the last one {(last or first or (replies or [''])[-1])[-200:]!r}"
+            raise RuntimeApiError(f"{what!r} on {self.socket_path} got {said}")
+        return replies
+
+    def ask_with(self, command: str, lines: Sequence[str]) -> str:
+        """The reply to a command that brings text along, one line or more without an empty one.
+
+        Raises RuntimeApiError as `ask` does, and for lines that would end the text early.
+        """
+        self._demand_one_each([command])
+        if not lines or any(not line.strip() or "\n" in line for line in lines):
+            raise RuntimeApiError(f"the text for {command!r} has empty or broken lines; it was not sent")
+        return self._reply(command, "\n".join([f"{command} <<", *lines, "\n"]))
 
     def info(self) -> dict[str, str]:
         """`show info` of the process that answers, by name."""
@@ -58,6 +82,21 @@ class RuntimeApi:
     def servers_state(self) -> str:
         """`show servers state`, in the form that `server-state-file` reads back."""
         return self.ask("show servers state")
+
+    def _demand_one_each(self, commands: Sequence[str]) -> None:
+        for command in commands:
+            if _MORE_THAN_ONE.search(command):
+                raise RuntimeApiError(f"{command!r} is not exactly one command; it was not sent to {self.socket_path}")
+
+    def _reply(self, what: str, request: str) -> str:
+        try:
+            reply = self._exchange(request.encode())
+        except OSError as reason:
+            why = "no whole answer in time" if isinstance(reason, TimeoutError) else reason.strerror or reason
+            raise RuntimeApiError(f"{what!r} on {self.socket_path} got no reply: {why}") from reason
+        if not reply:
+            raise RuntimeApiError(f"{what!r} on {self.socket_path} got no reply: closed without a byte")
+        return reply.decode(errors="replace")
 
     def _exchange(self, request: bytes) -> bytes:
         deadline = time.monotonic() + self.timeout_s

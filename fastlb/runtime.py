@@ -1,0 +1,98 @@
+"""Carries out steps on a running HAProxy over its socket, and reads back what it has.
+
+It must not know what a change is for. Data flows: phases of steps --runtime_api--> replies --`Command.is_good`-->
+`Outcome`. Any reply that is not the expected one, or none, ends the work: what HAProxy has then is unknown, and the
+outcome says so in HAProxy's words. Whoever called reads back or reloads.
+
+A batch is one connection: its commands are all carried out, whatever the first ones are answered, which is why
+`commands.phases` keeps apart what must not follow a refusal.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from re import fullmatch
+from typing import TYPE_CHECKING, NamedTuple
+
+from fastlb.capabilities import Capabilities
+from fastlb.commands import PREPARED, Command, MapSwap, batches
+from fastlb.dialect import parse_version
+from fastlb.errors import RuntimeApiError, UsageError
+from fastlb.seen import read_map, read_servers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fastlb.commands import Phase
+    from fastlb.runtime_api import RuntimeApi
+    from fastlb.seen import SeenServer
+
+
+class Outcome(NamedTuple):
+    """Whether HAProxy did everything; else ``doubt`` says what it was asked and what it answered."""
+
+    ok: bool
+    doubt: str = ""
+
+
+class Runtime:
+    """A HAProxy whose Runtime API answers at a socket."""
+
+    def __init__(self, api: RuntimeApi) -> None:
+        self._api = api
+
+    def capabilities(self) -> Capabilities:
+        """Ask which version runs, which need not be the program that was found. Raises RuntimeApiError."""
+        said = self._api.info().get("Version", "")
+        try:
+            return Capabilities(parse_version(said))
+        except UsageError as error:
+            raise RuntimeApiError(f"`show info` on {self._api.socket_path} names the version {said!r}") from error
+
+    def carry_out(self, phases: Iterable[Phase]) -> Outcome:
+        """Do all steps, phase by phase, up to the first doubt; never raises."""
+        try:
+            for phase in phases:
+                self._commands([step for step in phase if isinstance(step, Command)])
+                for step in phase:
+                    if isinstance(step, MapSwap):
+                        self._swap(step)
+        except RuntimeApiError as error:
+            return Outcome(False, str(error))
+        return Outcome(True)
+
+    def replies(self, commands: Sequence[Command]) -> list[str]:
+        """Send commands whose replies decide what comes next; return them in order. Raises RuntimeApiError."""
+        lines = [command.line for command in commands]
+        return list(chain.from_iterable(map(self._api.ask_all, batches(lines))))
+
+    def servers(self, backend: str = "") -> dict[str, dict[str, SeenServer]]:
+        """Read back the servers of one backend, or of all, by backend and name. Raises RuntimeApiError."""
+        return read_servers(self._api.ask(f"show servers state {backend}".rstrip()))
+
+    def map_entries(self, path: str) -> list[tuple[str, str]]:
+        """Read back the entries of one map. Raises RuntimeApiError."""
+        return read_map(self._api.ask(f"show map {path}"))
+
+    def _commands(self, commands: list[Command]) -> None:
+        for command, reply in zip(commands, self.replies(commands), strict=True):
+            _demand(command, reply)
+
+    def _swap(self, swap: MapSwap) -> None:
+        """Fill a new version of the map, compare it with what it should be, and only then put it in place."""
+        prepare = Command(f"prepare map {swap.path}", swap.why, PREPARED)
+        reply = self._api.ask(prepare.line)
+        _demand(prepare, reply)
+        number = fullmatch(PREPARED, reply.strip())
+        version = f"@{number[1] if number else ''} {swap.path}"
+        for lines in batches([f"{key} {value}" for key, value in swap.entries]):
+            _demand(Command(f"add map {version}", swap.why), self._api.ask_with(f"add map {version}", lines))
+        if read_map(self._api.ask(f"show map {version}")) != list(swap.entries):
+            self._api.ask(f"clear map {version}")
+            raise RuntimeApiError(f"the new version of map {swap.path} is not what was sent; the old one stays")
+        _demand(Command(f"commit map {version}", swap.why), self._api.ask(f"commit map {version}"))
+
+
+def _demand(command: Command, reply: str) -> None:
+    if not command.is_good(reply):
+        raise RuntimeApiError(f"`{command.line}` ({command.why}) was answered {reply.strip()[:300]!r}")
