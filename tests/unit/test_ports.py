@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastlb.ports import ATTEMPTS, PortAssigner
+from fastlb.ports import ATTEMPTS, Ask, Assignment, PortAssigner
 
 
 def test_the_hash_of_app_and_port_decides():
@@ -41,3 +41,27 @@ def test_another_assigner_asked_in_the_same_order_gives_the_same_ports():
     one, other = PortAssigner(10050, 10100), PortAssigner(10050, 10100)
     keys = [(f"/app-{number}", 80) for number in range(51)]
     assert [one.assign(*key) for key in keys] == [other.assign(*key) for key in keys]
+
+
+def assignment(asks):
+    made = Assignment(10050, 10052)
+    for app_id, each in asks.items():
+        made.ask(app_id, each)
+    return made
+
+
+def test_nothing_is_assigned_anew_while_all_ask_for_the_same():
+    made = assignment({"/a": (Ask((0, 0), (80,)),), "/b": (Ask((0, 1), (80, 81)),)})
+    assert made.settle() == {"/a", "/b"}
+    made.ask("/a", (Ask((0, 0), (80,)),))
+    assert made.settle() == set()
+
+
+def test_who_asks_first_gets_a_port_when_there_are_too_few():
+    asks = {"/a": (Ask((0, 1), (1, 2)),), "/b": (Ask((0, 0), (1, 2)),)}
+    made = assignment(asks)
+    made.settle()
+    assert (made.given("/a")[0].count(None), made.given("/b")[0].count(None)) == (1, 0)
+    made.ask("/b", ())
+    assert made.settle() == {"/a", "/b"}
+    assert (made.given("/a")[0].count(None), made.given("/b")) == (0, ())
