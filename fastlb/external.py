@@ -39,6 +39,18 @@ def reload_by_command(command: str, *, retries: int, interval_s: float, give_up_
     return ReloadOutcome(True, seconds, came, f"haproxy process {came} is new")
 
 
+def workers_beside(worker_pid: int) -> list[int]:
+    """Return the pids of the other workers of that worker's master; none if it has no master."""
+    try:
+        worker = psutil.Process(worker_pid)
+        master = worker.parent()
+        if master is None or master.name() != worker.name():
+            return []
+        return [child.pid for child in master.children() if child != worker and child.name() == worker.name()]
+    except psutil.Error:
+        return []
+
+
 def _run_until_it_comes(command: str, retries: int, interval_s: float, deadline: float) -> int | str:
     """The pid of the new process, or why there is none."""
     before = _haproxies()

@@ -62,6 +62,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def positive(text: str) -> int:
+    """Read a number that is 1 or more. Raises argparse.ArgumentTypeError."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
 def word(text: str) -> str:
     """Read a text without blanks or control characters. Raises argparse.ArgumentTypeError."""
     if not text or len(text.split()) != 1 or not text.isprintable():
@@ -110,8 +117,15 @@ GENERATION = (
     Flag("--stats-port", port, 9090, "port of the statistics page", "PORT"),
     Flag("--maxconn", count, 50000, "connections at once, lowered to fit the limit of open files", "N"),
     Flag("--threads", count, 0, "threads of HAProxy; 0: one per processor", "N"),
-    Flag("--hard-stop-after", count, 1800, "an old worker is ended after so many seconds", "S"),
-    Flag("--max-old-workers", count, 10, "the oldest worker is ended when there are more", "N"),
+    Flag("--hard-stop-after", count, 3600, "HAProxy itself ends an old worker after so many seconds; 0: never", "S"),
+    Flag("--max-old-workers", positive, 10, "workers that finish what they hold after a reload, at most", "N"),
+    Flag(
+        "--mworker-max-reloads",
+        count,
+        0,
+        "HAProxy itself ends a worker after so many reloads; 0: --max-old-workers with --command, else 50",
+        "N",
+    ),
     Flag("--haproxy", str, None, "the HAProxy program; default: the one found on this machine", "PATH", "HAPROXY"),
     Flag("--haproxy-version", str, None, "write text for this version; default: that of the HAProxy found", "X.Y"),
     Flag(
@@ -129,6 +143,10 @@ APPLY = (
     Flag("--max-reload-retries", int, 10, "runs of --command without a new process; negative: until the limit", "N"),
     Flag("--reload-interval", seconds, 10.0, "seconds between two runs of --command", "S"),
     Flag("--reload-timeout", seconds, 120.0, "longest wait for a reload to end, seconds", "S"),
+    Flag("--max-old-worker-age", seconds, 1800.0, "an older one is ended, 0: never, seconds", "S"),
+    Flag("--max-old-workers-memory", count, 0, "memory of all together, MiB; 0: a quarter of what is there", "MIB"),
+    Flag("--reload-patience", seconds, 5.0, "a reload that leaves too many waits so long for one to go, seconds", "S"),
+    Flag("--controller-timeout", seconds, 300.0, "a hung controller is killed after so long; 0: never, seconds", "S"),
     Flag("--validation-timeout", seconds, 120.0, "longest wait for a validation to end, seconds", "S"),
     Flag("--archive-versions", count, 5, "past files kept in /tmp", "N"),
     Flag("--skip-validation", bool, False, "do not run haproxy -c before a file is replaced"),

@@ -58,6 +58,12 @@ class Processes:
         """The worker that takes new connections: the current one, else the youngest of the old ones."""
         return min((*self.workers, *self.old_workers), key=lambda worker: worker.reloads, default=None)
 
+    @property
+    def not_serving(self) -> tuple[Process, ...]:
+        """The workers that take no new connections."""
+        serving = self.serving
+        return tuple(worker for worker in (*self.workers, *self.old_workers) if worker is not serving)
+
 
 @dataclass(frozen=True, slots=True)
 class ReloadOutcome:
@@ -88,6 +94,13 @@ class Master:
     def processes(self) -> Processes:
         """Its process list. Raises RuntimeApiError if it does not answer or answers something else."""
         return read_processes(self._api.ask("show proc"))
+
+    def ask_worker(self, pid: int, command: str) -> str:
+        """The reply of one of its workers, an old one too. Raises RuntimeApiError.
+
+        2.8 does not answer at all for a worker that is gone (HAPROXY.md 1), so that costs the whole timeout.
+        """
+        return self._api.ask(f"@!{pid} {command}")
 
     def reload(self, timeout_s: float) -> ReloadOutcome:
         """Have it load the configuration anew; never raises, and never takes much longer than `timeout_s`.

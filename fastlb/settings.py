@@ -6,6 +6,7 @@ A mistake in any of them is a UsageError, before anything has been touched.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shlex
@@ -13,8 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from fastlb.dialect import Dialect, parse_version
 from fastlb.errors import UsageError
+from fastlb.generations import MIB, WorkerLimits
 from fastlb.limits import Limits
 from fastlb.model import Rules
 from fastlb.template_sources import template_sources
@@ -31,6 +35,10 @@ SYSLOG_SOCKET = Path("/dev/log")
 DEFAULT_SSL_CERTS = "/etc/ssl/cert.pem"
 DOMAIN_MAP = "domain2backend.map"
 APP_MAP = "app2backend.map"
+MOST_RELOADS = 50
+"""What HAProxy 3 has by itself: far beyond our own limit, for those who reload past us."""
+MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+"""Of a container, as it sees them itself; a machine without limits has none or a word there."""
 LONGEST_SOCKET_PATH = 90  # bytes; the kernel allows 107, HAProxy adds a suffix while it binds
 
 
@@ -96,6 +104,8 @@ class Settings:
     poll_interval_s: float
     stop_grace_s: float
     resolver_capacity: int
+    old_workers: WorkerLimits
+    controller_timeout_s: float
 
 
 def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
@@ -179,7 +189,23 @@ def read_settings(args: argparse.Namespace) -> Settings:
         poll_interval_s=getattr(args, "poll_interval", 60.0),
         stop_grace_s=args.stop_grace,
         resolver_capacity=args.lru_cache_capacity,
+        old_workers=WorkerLimits(
+            most=args.max_old_workers,
+            age_s=args.max_old_worker_age,
+            resident_bytes=args.max_old_workers_memory * MIB or memory_there() // 4,
+            patience_s=args.reload_patience,
+        ),
+        controller_timeout_s=args.controller_timeout,
     )
+
+
+def memory_there() -> int:
+    """Return the bytes of memory that this machine has, or its container may use."""
+    amounts = [int(psutil.virtual_memory().total)]
+    for path in MEMORY_LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            amounts.append(int(path.read_text()))
+    return min(amounts)
 
 
 def _check_command(command: str) -> None:
@@ -204,6 +230,12 @@ def read_limits(args: argparse.Namespace) -> Limits:
     return Limits(args.maxconn, None if hard == resource.RLIM_INFINITY else hard)
 
 
+def _most_reloads(args: argparse.Namespace) -> int:
+    """Where we end nobody, HAProxy's own limit is the only one on the number of old workers."""
+    chosen: int = args.mworker_max_reloads
+    return chosen or (args.max_old_workers if getattr(args, "command", None) else MOST_RELOADS)
+
+
 def read_catalogue(args: argparse.Namespace, environ: Environment, haproxy: HAProxy | None, paths: Paths) -> Catalogue:
     """Compile the global templates. Raises UsageError naming the file and placeholder that is wrong."""
     dialect = read_dialect(args, haproxy)
@@ -223,6 +255,7 @@ def read_catalogue(args: argparse.Namespace, environ: Environment, haproxy: HAPr
         "threads": args.threads,
         "hard_stop_after_s": args.hard_stop_after,
         "max_old_workers": args.max_old_workers,
+        "mworker_max_reloads": _most_reloads(args),
         "default_options": default_options_text(options),
         "log_socket": str(SYSLOG_SOCKET) if SYSLOG_SOCKET.exists() else "",
         "runtime_socket": str(paths.runtime_socket),

@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from fastlb import flags
-from fastlb.flags import Flag, add_flags, count, port, seconds, word
+from fastlb.flags import Flag, add_flags, count, port, positive, seconds, word
 
 TABLES = ("MARATHON", "STREAM", "GENERATION", "APPLY", "LOOP", "POLL", "LOGGING", "RENDER")
 EVERY = [flag for name in TABLES for flag in getattr(flags, name)]
@@ -75,7 +75,7 @@ def test_flags_are_written_as_for_marathon_lb(argv, name, value):
 
 @pytest.mark.parametrize("flag", EVERY, ids=lambda flag: flag.destination)
 def test_every_flag_has_a_variable_of_the_environment(flag):
-    text = {bool: "true", count: "7", port: "7", seconds: "7", int: "7"}.get(flag.kind, "text")
+    text = {bool: "true", count: "7", port: "7", positive: "7", seconds: "7", int: "7"}.get(flag.kind, "text")
     value = getattr(parsed(**{f"FASTLB_{flag.destination.upper()}": text}), flag.destination)
     expected = True if flag.kind is bool else flag.kind(text)
     assert value == ([expected] if flag.many else expected)
@@ -114,6 +114,7 @@ def test_a_variable_that_cannot_be_read_is_named(capsys):
         (seconds, {"0": 0.0, "2.5": 2.5}, ["", "-1", "x", "nan", "inf"]),
         (port, {"1": 1, "65535": 65535}, ["0", "65536", "-1", "", "http"]),
         (count, {"0": 0, "12": 12}, ["-1", "1.5", ""]),
+        (positive, {"1": 1, "12": 12}, ["0", "-1", "1.5", ""]),
         (word, {"*": "*", "a.b": "a.b"}, ["", "a b", " ", "a\x07"]),
     ],
 )

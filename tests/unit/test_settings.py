@@ -6,10 +6,13 @@ import os
 import resource
 from pathlib import Path
 
+import psutil
 import pytest
 
+from fastlb import settings
 from fastlb.cli import build_parser
 from fastlb.errors import UsageError
+from fastlb.generations import WorkerLimits
 from fastlb.haproxy import HAProxy
 from fastlb.settings import (
     map_folder,
@@ -135,6 +138,20 @@ def test_a_reload_command_that_cannot_be_split_is_refused(command, words):
         read_settings(args(*REQUIRED, "--command", command))
 
 
+def test_the_limits_of_old_workers_are_read_in_their_units():
+    flags = "--max-old-workers 3 --max-old-worker-age 60 --max-old-workers-memory 7 --reload-patience 2".split()
+    limits = read_settings(args(*REQUIRED, *flags)).old_workers
+    assert limits == WorkerLimits(most=3, age_s=60, resident_bytes=7 << 20, patience_s=2)
+
+
+def test_without_a_limit_of_memory_it_is_a_quarter_of_what_the_machine_or_its_container_has(monkeypatch, tmp_path):
+    (tmp_path / "max").write_text("max\n")
+    monkeypatch.setattr(settings, "MEMORY_LIMITS", (tmp_path / "max", tmp_path / "none"))
+    assert read_settings(args(*REQUIRED)).old_workers.resident_bytes == psutil.virtual_memory().total // 4
+    (tmp_path / "none").write_text("4000\n")
+    assert read_settings(args(*REQUIRED)).old_workers.resident_bytes == 1000
+
+
 def haproxy(**abilities):
     given = {"has_promex": True, "has_openssl": True, "has_lua": True, **abilities}
     return HAProxy(path=Path("/x"), version=(2, 8, 1), version_text="2.8.1", **given)
@@ -165,6 +182,18 @@ def test_the_default_head_follows_the_flags():
     found = head("--threads", "3", "--hard-stop-after", "60", "--stats-port", "9999", "--run-dir", "/r")
     for words in ("nbthread 3", "hard-stop-after 60s", "bind *:9999", "stats socket /r/socket", "maxconn 5"):
         assert f"  {words}" in found
+
+
+@pytest.mark.parametrize(
+    ("flags", "most"),
+    [([], 50), (["--command", "x"], 10), (["--mworker-max-reloads", "7", "--command", "x"], 7)],
+)
+def test_where_fastlb_ends_nobody_haproxys_own_limit_is_the_one_on_old_workers(flags, most):
+    assert f"  mworker-max-reloads {most}\n" in head(*flags)
+
+
+def test_without_a_hard_stop_there_is_no_line_for_it():
+    assert "hard-stop-after" not in head("--hard-stop-after", "0")
 
 
 def test_the_default_head_leaves_out_what_the_program_was_built_without():
