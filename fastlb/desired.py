@@ -116,9 +116,9 @@ class Desired:
         if not self._rules.assigns_ports:
             return set()
         for known_as, (apps, _) in processed.items():
-            asks = (
+            asks = [
                 Ask(self._turn(known_as, app), app.discovery_ports or app.container_ports) for app in apps if _asks(app)
-            )
+            ]
             self._assignment.ask(known_as, tuple(asks) if known_as[1:] != self._rules.framework_name else ())
         return self._assignment.settle() - processed.keys()
 

@@ -9,7 +9,6 @@ Mutable, without I/O. What crosses apps here is little: the first service that n
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from fastlb.maps import EntryTable
@@ -149,16 +148,17 @@ class Document:
         return True
 
     def _count(self, part: Part, sign: int) -> None:
-        fragments = [each.fragment for each in part.written]
-        domains = chain.from_iterable(fragment.vhost.domains for fragment in fragments)
-        app_ids = (fragment.app_entry for fragment in fragments if fragment.app_entry is not None)
-        for table, entries in ((self.domains, domains), (self.app_ids, app_ids)):
-            if sign > 0:
-                table.enter(entries)
-            else:
-                table.leave(entries)
-        self.listening += sign * len(fragments)
-        self.checked += sign * sum(fragment.checked for fragment in fragments)
+        """Add a part to tables and sizes (``sign`` 1), or take it away (-1)."""
+        change_domains, change_app_ids = (
+            (self.domains.enter, self.app_ids.enter) if sign > 0 else (self.domains.leave, self.app_ids.leave)
+        )
+        for each in part.written:
+            fragment = each.fragment
+            change_domains(fragment.vhost.domains)
+            if fragment.app_entry is not None:
+                change_app_ids((fragment.app_entry,))
+            self.checked += sign * fragment.checked
+        self.listening += sign * len(part.written)
 
 
 def _revise(app_ids: list[str], new: list[str], gone: list[str]) -> None:

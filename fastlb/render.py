@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain, groupby
+from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import kernel
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from fastlb.desired import DesiredState
+    from fastlb.fragments import Fragment
     from fastlb.limits import Limits
     from fastlb.model import Rules, Service
     from fastlb.templates import Catalogue
@@ -43,25 +45,16 @@ class Part(NamedTuple):
     """What one app contributes to the document.
 
     ``services`` are those that were to be written, ``written`` those that could be, in service order; ``notes`` say why
-    others could not be.
+    others could not be; ``needs`` are the map rules that serve it, whoever writes them.
     """
 
     services: tuple[Service, ...]
     written: tuple[Written, ...]
     notes: tuple[Note, ...]
-
-    @property
-    def needs(self) -> MapRules:
-        """Return which map rules serve it, whoever writes them."""
-        fragments = [each.fragment for each in self.written]
-        return MapRules(
-            any(fragment.vhost.needs_http_map for fragment in fragments),
-            any(fragment.vhost.needs_https_map for fragment in fragments),
-            any(fragment.needs_appid_map for fragment in fragments),
-        )
+    needs: MapRules
 
 
-EMPTY = Part((), (), ())
+EMPTY = Part((), (), (), NO_RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +112,9 @@ class Renderer:
         known = {each.service.backend: each for each in before.written}
         written: list[Written] = []
         notes: list[Note] = []
-        first_of_app = True
+        first_of_app, needs = True, NO_RULES
         for service in services:
-            first_use = FirstUse(to_write.http, to_write.https, to_write.appid, first_of_app)
+            first_use = FirstUse(*left_to_write(to_write, needs), first_of_app)
             each = self._write(service, first_use, known.get(service.backend))
             if isinstance(each, str):
                 notes.append(Note(service.app_id, each, service.port, mistake=True))
@@ -129,9 +122,8 @@ class Renderer:
             written.append(each)
             notes += [Note(service.app_id, text, service.port, left_out=False) for text in each.fragment.remarks]
             first_of_app = first_of_app and service.mode != "http"
-            if to_write != NO_RULES:
-                to_write = left_to_write(to_write, Part((), (each,), ()).needs)
-        return _unless_equal(Part(services, tuple(written), tuple(notes)), before)
+            needs = _needed(needs, each.fragment)
+        return _unless_equal(Part(services, tuple(written), tuple(notes), needs), before)
 
     def render(self, desired: DesiredState) -> Rendering:
         """Render a whole desired state from scratch."""
@@ -187,7 +179,15 @@ class Renderer:
 
 def left_to_write(to_write: MapRules, needed: MapRules) -> MapRules:
     """Return what is still to be written after services that needed these rules, and therefore wrote them."""
+    if to_write == NO_RULES:
+        return NO_RULES
     return MapRules(*(left and not need for left, need in zip(to_write, needed, strict=True)))
+
+
+def _needed(before: MapRules, fragment: Fragment) -> MapRules:
+    vhost = fragment.vhost
+    needs = (vhost.needs_http_map, vhost.needs_https_map, fragment.needs_appid_map)
+    return MapRules(*map(or_, before, needs)) if any(needs) else before
 
 
 def _unless_equal(part: Part, before: Part) -> Part:
