@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import itertools
 import os
 import signal
 import socket
@@ -108,6 +107,10 @@ class LiveHAProxy:
         return Runtime(self.api)
 
     @property
+    def _master(self) -> Master:
+        return Master(self.folder / "master.sock", timeout_s=5)
+
+    @property
     def map_path(self) -> str:
         return f"{self.folder}/hosts.map"
 
@@ -129,7 +132,7 @@ class LiveHAProxy:
         return self
 
     def reload(self) -> ReloadOutcome:
-        return Master(self.folder / "master.sock", timeout_s=5).reload(WITHIN_S)
+        return self._master.reload(WITHIN_S)
 
     def stop(self) -> None:
         if self.process is not None:
@@ -148,7 +151,7 @@ class LiveHAProxy:
         assert self.process is not None
         assert self.process.poll() is None, self.log()
         try:
-            return bool(self.api.info())
+            return bool(self._master.processes().workers) and bool(self.api.info())
         except RuntimeApiError:
             return False
 
@@ -241,7 +244,7 @@ class Clients:
                     connection.close()
 
 
-def sticky_answer(port: int, cookie: str) -> str:
+def answer_to(port: int, cookie: str) -> str:
     """Who answers a client with this cookie."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=WITHIN_S)) as connection:
         connection.request("GET", "/", headers={"Cookie": f"sid={cookie}"})
@@ -254,6 +257,3 @@ def names(ports: Sequence[int]) -> list[str]:
 
 def cookie_of(port: int) -> str:
     return kernel.cookie(kernel.server_name("127.0.0.1", "127.0.0.1", port))
-
-
-COUNTER = itertools.count()

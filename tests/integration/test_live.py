@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from fastlb.commands import phases
+from fastlb.commands import MapSwap, phases
 from fastlb.leaving import Leaving
-from fastlb.live import change
+from fastlb.live import change, stop
+from fastlb.live_maps import map_steps_between
 from fastlb.seen import drift, for_next_worker
-from tests.fakes.live_haproxy import CHECK, Clients, LiveHAProxy, backend, lines, tasks, text_of, until
+from tests.fakes.live_haproxy import (
+    CHECK,
+    Clients,
+    LiveHAProxy,
+    answer_to,
+    backend,
+    cookie_of,
+    lines,
+    names,
+    tasks,
+    text_of,
+    until,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,12 +67,7 @@ KINDS = {
         lambda p: f"  server a 127.0.0.1:{p[1]} id 7{CHECK}\n  server b 127.0.0.1:{p[2]}{CHECK}\n",
     ),
     "sticky, fewer": Kind(lambda p: lines(p, sticky=True), lambda p: lines(p[2:], sticky=True), STICKY),
-    "sticky, more": Kind(
-        lambda p: lines(p[:1], sticky=True),
-        lambda p: lines(p, CHECK, sticky=True)[0:0] + lines(p, sticky=True),
-        STICKY,
-        (2, 8),
-    ),
+    "sticky, more": Kind(lambda p: lines(p[:1], sticky=True), lambda p: lines(p, sticky=True), STICKY, (2, 8)),
     "many options": Kind(
         lambda p: lines(p[:1], " maxconn 50 slowstart 1s on-marked-down shutdown-sessions"),
         lambda p: lines(p, " maxconn 50 slowstart 1s on-marked-down shutdown-sessions"),
@@ -93,9 +104,9 @@ def carry_out(haproxy: LiveHAProxy, before: Backend, after: Backend, leaving: Le
         leaving.stay(after.name, name)
 
 
-def finish(haproxy: LiveHAProxy, leaving: Leaving) -> None:
-    """Delete what left, as its clock would have it."""
-    now_s = iter(range(10**9))
+def finish(haproxy: LiveHAProxy, leaving: Leaving, from_s: int = 0) -> None:
+    """Delete what left, as if a second went by between two looks."""
+    now_s = itertools.count(from_s)
 
     def all_gone() -> bool:
         second = next(now_s)
@@ -105,6 +116,14 @@ def finish(haproxy: LiveHAProxy, leaving: Leaving) -> None:
         return not len(leaving)
 
     until(all_gone)
+
+
+def ask_on(connection: socket.socket) -> str:
+    """Who answers on a connection that stays open; "" if it was closed."""
+    connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with contextlib.suppress(ConnectionResetError):
+        return connection.recv(1000).decode().rpartition("\n")[2]
+    return ""
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -129,5 +148,204 @@ def test_a_live_change_leads_to_what_a_start_on_the_new_file_has_and_costs_no_re
             (live.folder / "state").write_text(state)
             assert live.reload().ok
             assert live.servers() == fresh.servers()
-            assert clients.more() == usable
+            until(lambda: clients.more() == usable)
         assert clients.failures == []
+
+
+def test_the_file_decides_what_the_next_worker_serves_whatever_was_out_before(running):
+    with tasks(2) as ports:
+        every = lines(ports)
+        wanted = backend(every)
+        live = running(text_of(wanted, every))
+        commands, stopped = stop(wanted, names(ports[:1]))
+        assert live.runtime.carry_out([commands]).ok
+        assert stopped.servers[names(ports)[0]].disabled
+        (live.folder / "state").write_text(for_next_worker(live.api.servers_state(), {wanted.name: wanted}))
+        assert live.reload().ok
+        assert drift(wanted, live.runtime.servers()[wanted.name], live.runtime.capabilities()).is_nothing
+
+
+def test_health_is_handed_over_to_the_next_worker(running):
+    with tasks(1) as ports:
+        every = lines([1, *ports], " check inter 100ms fall 1")
+        wanted = backend(every)
+        live = running(text_of(wanted, every))
+        dead = names([1])[0]
+        until(lambda: not live.runtime.servers()[wanted.name][dead].is_up)
+        live.write([text_of(wanted, every.replace("100ms", "60s"))])
+        (live.folder / "state").write_text(for_next_worker(live.api.servers_state(), {wanted.name: wanted}))
+        assert live.reload().ok
+        assert not live.runtime.servers()[wanted.name][dead].is_up
+
+
+def test_a_server_that_is_stopped_early_and_still_wanted_comes_back(running):
+    with tasks(2) as ports:
+        wanted = backend(lines(ports))
+        live = running(text_of(wanted, lines(ports)))
+        with Clients(live.port) as clients:
+            commands, stopped = stop(wanted, names(ports[:1]))
+            assert live.runtime.carry_out([commands]).ok
+            clients.more(5)
+            assert clients.more() == {str(ports[1])}
+            carry_out(live, stopped, wanted, Leaving(60))
+            assert clients.more() == {str(port) for port in ports}
+        assert clients.failures == []
+
+
+def test_a_server_that_comes_back_while_it_leaves_serves_again(running):
+    with tasks(2) as ports:
+        one, both = backend(lines(ports[:1])), backend(lines(ports))
+        live = running(text_of(both, lines(ports)))
+        leaving = Leaving(60)
+        carry_out(live, both, one, leaving)
+        assert list(leaving.of(both.name)) == names(ports[1:])
+        carry_out(live, one, both, leaving)
+        assert len(leaving) == 0
+        with Clients(live.port) as clients:
+            assert clients.more() == {str(port) for port in ports}
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_a_connection_on_a_server_that_left_lasts_until_its_time_is_up(running, closes):
+    with tasks(2) as ports:
+        both, one = backend(lines(ports), mode="tcp"), backend(lines(ports[1:]), mode="tcp")
+        live = running(text_of(both, lines(ports)), mode="tcp")
+        held = [socket.create_connection(("127.0.0.1", live.port), timeout=20) for _ in ports]
+        assert {ask_on(one) for one in held} == {str(port) for port in ports}
+        leaving = Leaving(finish_within_s=100)
+        carry_out(live, both, one, leaving)
+        (due,) = leaving.due(1)
+        leaving.heard(due, live.runtime.replies(due.commands)[-1], 1)
+        assert len(leaving) == 1
+        assert {ask_on(one) for one in held} == {str(port) for port in ports}
+        if closes:
+            for one_held in held:
+                one_held.close()
+        else:
+            assert leaving.due(101)[0].commands[0].line.startswith("shutdown sessions server ")
+        finish(live, leaving, from_s=2 if closes else 101)
+        if not closes:
+            assert sorted(ask_on(one) for one in held) == ["", str(ports[1])]
+        for one_held in held:
+            one_held.close()
+
+
+def test_clients_with_a_cookie_leave_a_server_that_left_and_find_one_that_came(running):
+    with tasks(3) as ports:
+        before, after = backend(lines(ports[:2], sticky=True), STICKY), backend(lines(ports[1:], sticky=True), STICKY)
+        live = running(text_of(before, lines(ports[:2], sticky=True)))
+        if not live.runtime.capabilities().takes("cookie"):
+            assert "cookie" in change(before, after, live.runtime.capabilities()).reasons[0]
+            return
+        assert answer_to(live.port, cookie_of(ports[0])) == str(ports[0])
+        carry_out(live, before, after, Leaving(60))
+        assert answer_to(live.port, cookie_of(ports[0])) in {str(port) for port in ports[1:]}
+        assert [answer_to(live.port, cookie_of(ports[2])) for _ in range(6)] == [str(ports[2])] * 6
+
+
+def test_a_new_server_is_up_at_once_and_down_after_its_first_failed_check(running):
+    with tasks(1) as ports:
+        check = " check inter 300ms fall 4"
+        before, after = backend(lines(ports, check)), backend(lines([1, *ports], check))
+        live = running(text_of(before, lines(ports, check)))
+        with Clients(live.port) as clients:
+            carry_out(live, before, after, Leaving(60))
+            dead = names([1])[0]
+            assert live.runtime.servers()[after.name][dead].is_up
+            until(lambda: not live.runtime.servers()[after.name][dead].is_up)
+            clients.more(5)
+        assert clients.failures == []
+
+
+def test_what_is_refused_is_told_in_haproxys_words_and_nothing_is_taken_away(running):
+    with tasks(2) as ports:
+        before, after = backend(lines(ports[:1])), backend(lines(ports[1:]))
+        live = running(text_of(before, lines(ports[:1])))
+        live.api.ask(f"add server app_10000/other 127.0.0.1:1 id {after.servers[names(ports[1:])[0]].id}")
+        told = change(before, after, live.runtime.capabilities())
+        outcome = live.runtime.carry_out(phases(told.gains, (), told.losses))
+        assert not outcome.ok
+        assert "already used" in outcome.doubt
+        assert not live.runtime.servers()[before.name][names(ports)[0]].is_out
+
+
+DRIFTS = {
+    "taken out": ["set server app_10000/{} state maint"],
+    "draining": ["set server app_10000/{} state drain"],
+    "weight": ["set server app_10000/{} weight 77"],
+    "moved": ["set server app_10000/{} addr 127.0.0.9 port 9"],
+    "deleted": ["set server app_10000/{} state maint", "del server app_10000/{}"],
+    "one too many": ["add server app_10000/stranger 127.0.0.1:1", "set server app_10000/stranger state ready"],
+}
+
+
+@pytest.mark.parametrize("commands", DRIFTS.values(), ids=DRIFTS)
+def test_what_somebody_did_at_the_socket_is_found_and_repaired(running, commands):
+    with tasks(2) as ports:
+        wanted = backend(lines(ports))
+        live = running(text_of(wanted, lines(ports)))
+        before = live.servers()
+        for command in commands:
+            live.api.ask(command.format(names(ports)[0]))
+        until(lambda: live.servers() != before)
+        leaving = Leaving(60)
+        told = drift(wanted, live.runtime.servers()[wanted.name], live.runtime.capabilities())
+        assert live.runtime.carry_out(phases(told.gains, (), told.losses)).ok, told
+        for server in told.leaves:
+            leaving.begin(wanted.name, server, 0, 1)
+        finish(live, leaving)
+        until(lambda: live.servers() == before)
+
+
+def test_a_deletion_that_was_refused_by_a_server_in_use_is_repaired_by_taking_it_out_again(running):
+    with tasks(2) as ports:
+        both, one = backend(lines(ports)), backend(lines(ports[:1]))
+        live = running(text_of(both, lines(ports)))
+        leaving = Leaving(60)
+        carry_out(live, both, one, leaving)
+        live.api.ask(f"set server app_10000/{names(ports)[1]} state ready")
+        seen = live.runtime.servers()[one.name]
+        awake = drift(one, seen, live.runtime.capabilities(), leaving.of(one.name)).losses
+        assert [command.line for command in awake] == [f"set server app_10000/{names(ports)[1]} state maint"]
+        finish(live, leaving)
+        assert list(live.servers()) == names(ports[:1])
+
+
+MANY = [(f"h{number}.test", "app_10000") for number in range(3000)]
+MAPS = {
+    "one more": (MANY[:2], MANY[:3]),
+    "one fewer": (MANY[:3], MANY[:2]),
+    "one changed": ([("a.test", "other")], [("a.test", "app_10000")]),
+    "added, changed and removed": (
+        [("a.test", "x"), ("b.test", "x"), ("c.test", "x")],
+        [("a.test", "x"), ("b.test", "y"), ("d.test", "x")],
+    ),
+    "many": (MANY[:10], MANY),
+    "all others": (MANY[:1500], MANY[1500:]),
+    "a key a second time": ([("a.test", "x")], [("a.test", "x"), ("a.test", "y")]),
+    "the first of two": ([("a.test", "x"), ("a.test", "y")], [("a.test", "y")]),
+    "two in another order": ([("a.test", "x"), ("a.test", "y")], [("a.test", "y"), ("a.test", "x")]),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), MAPS.values(), ids=MAPS)
+def test_a_map_that_was_changed_live_is_the_one_that_a_start_on_the_new_file_has(running, before, after):
+    only = backend(lines([1]))
+    live = running(text_of(only, lines([1])), entries=before)
+    steps = map_steps_between(live.map_path, before, after)
+    outcome = live.runtime.carry_out(phases((), steps, ()))
+    assert outcome.ok, outcome.doubt
+    fresh = running(text_of(only, lines([1])), entries=after)
+    have, wanted = live.runtime.map_entries(live.map_path), fresh.runtime.map_entries(fresh.map_path)
+    assert sorted(have) == sorted(wanted) == sorted(after)
+    assert map_steps_between(live.map_path, have, after) == ()
+
+
+def test_a_map_is_not_swapped_for_one_that_did_not_arrive_whole(running):
+    only = backend(lines([1]))
+    live = running(text_of(only, lines([1])), entries=MANY[:2])
+    outcome = live.runtime.carry_out(
+        [(MapSwap(live.map_path, (("a.test b.test", "x"), ("c.test", "x")), "it is broken"),)]
+    )
+    assert not outcome.ok
+    assert live.runtime.map_entries(live.map_path) == MANY[:2]
