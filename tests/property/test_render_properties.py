@@ -70,6 +70,7 @@ def test_what_did_not_change_is_neither_rendered_nor_joined_again():
     decider.store.take(documents, 0.0)
     decider.decide().rendering()
     assert (renderer.rendered_fragments, renderer.joined_documents) == (20, 1)
+    documents = copy.deepcopy(documents)
     documents[7]["labels"]["HAPROXY_0_STICKY"] = "true"
     decider.store.take(documents, 0.0)
     decider.decide()
