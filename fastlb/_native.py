@@ -11,7 +11,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+
+    from fastlb.model import App, Server, ServiceOptions
+
+    Indexed = dict[int, dict[str, Any]]
+    Servers = dict[int, tuple[Server, ...]]
 
 Part = str | tuple[Any, ...]
 Program = tuple[Part, ...]
@@ -19,6 +24,8 @@ Program = tuple[Part, ...]
 ID_MODULUS = 32767
 COOKIE_DIGITS = 10
 
+_OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _UNCLEAN = re.compile(r"[^A-Za-z0-9-]")
 
 
@@ -134,6 +141,48 @@ def table_hash(pairs: Iterable[tuple[str, str]]) -> int:
     The hash of a changed table is therefore the old one, minus what left, plus what came, modulo 2**128.
     """
     return sum(entry_hash(key, value) for key, value in pairs) % 2**128
+
+
+def is_ipv4(text: str) -> bool:
+    """Whether ``text`` is an IPv4 address, four numbers without leading zeros."""
+    return _IPV4.fullmatch(text) is not None
+
+
+def read_app(document: object, otherwise: Callable[[object], App]) -> App:
+    """Return the App that ``otherwise(document)`` returns; raises what that raises.
+
+    This and the next functions are the shortcuts of the rooms that call them. ``otherwise`` is how the room does it for
+    whatever comes, and here it does all of it; the compiled twin asks it about what is not of the usual form only.
+    """
+    return otherwise(document)
+
+
+def labels_by_index(labels: Mapping[str, Any], otherwise: Callable[[Mapping[str, Any]], Indexed]) -> Indexed:
+    """Return what ``otherwise(labels)`` returns: the labels of an app, index -> name after the index -> value."""
+    return otherwise(labels)
+
+
+def options_of(
+    index: int,
+    labels: Mapping[str, Any],
+    defaults: ServiceOptions,
+    rows: Mapping[str, tuple[str, str]],  # noqa: ARG001 - the compiled twin looks them up itself
+    otherwise: Callable[[int, Mapping[str, Any], ServiceOptions], ServiceOptions],
+) -> ServiceOptions:
+    """Return what ``otherwise(index, labels, defaults)`` returns; ``rows`` are name -> option, kind of value."""
+    return otherwise(index, labels, defaults)
+
+
+def servers_of(
+    app: App,
+    service_ports: Sequence[int | None],
+    skipped_states: frozenset[str],  # noqa: ARG001 - the compiled twin looks them up itself
+    known_alive: Container[str] | None,
+    addresses: Mapping[str, str],
+    otherwise: Callable[[App, Sequence[int | None], Container[str] | None, Mapping[str, str]], Servers],
+) -> Servers:
+    """Return what ``otherwise(app, service_ports, known_alive, addresses)`` returns: servers by service port."""
+    return otherwise(app, service_ports, known_alive, addresses)
 
 
 class EventCutter:

@@ -1,5 +1,7 @@
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
+
+from fastlb.model import App, Server, ServiceOptions
 
 def clean(text: str) -> str: ...
 def fill(program: tuple[str | tuple[Any, ...], ...], values: Mapping[str, Any]) -> str: ...
@@ -16,6 +18,28 @@ def server_lines(
     health: Sequence[str],
 ) -> str: ...
 def map_text(pairs: Sequence[tuple[str, str]]) -> str: ...
+def is_ipv4(text: str) -> bool: ...
+def read_app(document: object, otherwise: Callable[[object], App]) -> App: ...
+def labels_by_index(
+    labels: Mapping[str, Any], otherwise: Callable[[Mapping[str, Any]], dict[int, dict[str, Any]]]
+) -> dict[int, dict[str, Any]]: ...
+def options_of(
+    index: int,
+    labels: Mapping[str, Any],
+    defaults: ServiceOptions,
+    rows: Mapping[str, tuple[str, str]],
+    otherwise: Callable[[int, Mapping[str, Any], ServiceOptions], ServiceOptions],
+) -> ServiceOptions: ...
+def servers_of(
+    app: App,
+    service_ports: Sequence[int | None],
+    skipped_states: frozenset[str],
+    known_alive: Container[str] | None,
+    addresses: Mapping[str, str],
+    otherwise: Callable[
+        [App, Sequence[int | None], Container[str] | None, Mapping[str, str]], dict[int, tuple[Server, ...]]
+    ],
+) -> dict[int, tuple[Server, ...]]: ...
 def entry_hash(key: str, value: str) -> int: ...
 def table_hash(pairs: Iterable[tuple[str, str]]) -> int: ...
 

@@ -10,6 +10,10 @@ both the same input. Builtin types only, no imports of fastlb, no I/O. The parts
     servers     names, ids, cookies and lines of servers
     maps        map text and table hash
     events      the event stream, cut into events
+    values      values of fastlb.model, and what is odd
+    reading     the JSON of an app to an App
+    labels      the labels of an app by service port, and as options
+    pairing     the tasks of an app paired with its service ports
 
 What is called most has two ways. The plain way sees ASCII texts and small numbers where they lie and writes into one
 growing buffer, without an object per server. It runs no Python code, so nothing that it looks at can change
@@ -23,3 +27,7 @@ include "_speedups_digests.pxi"
 include "_speedups_servers.pxi"
 include "_speedups_maps.pxi"
 include "_speedups_events.pxi"
+include "_speedups_values.pxi"
+include "_speedups_reading.pxi"
+include "_speedups_labels.pxi"
+include "_speedups_pairing.pxi"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from fastlb import kernel
 from fastlb.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ _MAX_DIGITS = 20  # far beyond any port or rank, and cheap to convert
 
 def by_index(labels: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     """Sort the labels of an app by the index of their service port: index -> name after the index -> value."""
+    return kernel.labels_by_index(labels, _by_index)
+
+
+def _by_index(labels: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     indexed: dict[int, dict[str, Any]] = {}
     for label, value in labels.items():
         match = _INDEXED.fullmatch(label) if label.startswith("HAPROXY_") else None
@@ -57,19 +62,23 @@ def parse(index: int, labels: Mapping[str, Any], defaults: ServiceOptions) -> Se
 
     Raises ServiceError naming the label and what is wrong with its value.
     """
-    if not labels:
-        return defaults
+    return kernel.options_of(index, labels, defaults, LABELS, _parse) if labels else defaults
+
+
+def _parse(index: int, labels: Mapping[str, Any], defaults: ServiceOptions) -> ServiceOptions:
     values: dict[str, Any] = {}
     templates: dict[str, str] = {}
     for name, value in labels.items():
+        if name not in LABELS:
+            continue
+        field, kind = LABELS[name]
         where = f"HAPROXY_{index}_{name}"
-        if name in TEMPLATE_LABELS:
+        if kind == "template":
             templates[name] = _string(where, value).replace("\r\n", "\n")
-        elif name == "AUTH":
+        elif kind == "auth":
             values["realm"], values["user"], values["password"] = _auth(where, value)
-        elif name in VALUE_LABELS:
-            field, read = VALUE_LABELS[name]
-            values[field] = read(where, value)
+        else:
+            values[field] = _READERS[kind](where, value)
     # A PATH label turns a rank of 0 into 1, an explicit 0 included (COMPAT.md 3.6 rule 3).
     if "path" in values and values.get("rank", 0) == 0:
         values["rank"] = 1
@@ -122,7 +131,7 @@ def _port(where: str, value: object) -> int:
     return port
 
 
-def _list(where: str, value: object) -> tuple[str, ...]:
+def _texts(where: str, value: object) -> tuple[str, ...]:
     return tuple(_text(where, value).split(","))
 
 
@@ -138,24 +147,39 @@ def _auth(where: str, value: object) -> tuple[str, str, str]:
     return realm, user, password
 
 
-VALUE_LABELS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
-    "BACKEND_HEALTHCHECK_PORT_INDEX": ("health_port_index", _int),
-    "BACKEND_NETWORK_ALLOWED_ACL": ("networks_allowed", _text),
-    "BACKEND_WEIGHT": ("rank", _int),
-    "BALANCE": ("balance", _text),
-    "BIND_ADDR": ("bind_address", _text),
-    "BIND_OPTIONS": ("bind_options", _text),
-    "ENABLED": ("enabled", _bool),
-    "GROUP": ("groups", _list),
-    "HTTP_BACKEND_PROXYPASS_PATH": ("proxypass_path", _text),
-    "HTTP_BACKEND_REDIR": ("redirect_path", _text),
-    "HTTP_BACKEND_REVPROXY_PATH": ("revproxy_path", _text),
-    "MODE": ("mode", _lower),
-    "PATH": ("path", _text),
-    "PORT": ("port", _port),
-    "REDIRECT_TO_HTTPS": ("redirect_to_https", _bool),
-    "SSL_CERT": ("ssl_cert", _text),
-    "STICKY": ("sticky", _bool),
-    "USE_HSTS": ("use_hsts", _bool),
-    "VHOST": ("vhost", _vhost),
+_READERS: dict[str, Callable[[str, object], Any]] = {
+    "bool": _bool,
+    "int": _int,
+    "lower": _lower,
+    "port": _port,
+    "text": _text,
+    "texts": _texts,
+    "vhost": _vhost,
 }
+
+VALUE_LABELS = {
+    "AUTH": ("realm", "auth"),
+    "BACKEND_HEALTHCHECK_PORT_INDEX": ("health_port_index", "int"),
+    "BACKEND_NETWORK_ALLOWED_ACL": ("networks_allowed", "text"),
+    "BACKEND_WEIGHT": ("rank", "int"),
+    "BALANCE": ("balance", "text"),
+    "BIND_ADDR": ("bind_address", "text"),
+    "BIND_OPTIONS": ("bind_options", "text"),
+    "ENABLED": ("enabled", "bool"),
+    "GROUP": ("groups", "texts"),
+    "HTTP_BACKEND_PROXYPASS_PATH": ("proxypass_path", "text"),
+    "HTTP_BACKEND_REDIR": ("redirect_path", "text"),
+    "HTTP_BACKEND_REVPROXY_PATH": ("revproxy_path", "text"),
+    "MODE": ("mode", "lower"),
+    "PATH": ("path", "text"),
+    "PORT": ("port", "port"),
+    "REDIRECT_TO_HTTPS": ("redirect_to_https", "bool"),
+    "SSL_CERT": ("ssl_cert", "text"),
+    "STICKY": ("sticky", "bool"),
+    "USE_HSTS": ("use_hsts", "bool"),
+    "VHOST": ("vhost", "vhost"),
+}
+"""Where the value of each label goes (AUTH fills two more) and how it is read."""
+
+LABELS: dict[str, tuple[str, str]] = {**VALUE_LABELS, **dict.fromkeys(TEMPLATE_LABELS, ("templates", "template"))}
+"""Every label of a service port: name -> option, kind."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from fastlb import kernel
 from fastlb.errors import AppError
 from fastlb.model import App, HealthCheck, Task
 
@@ -22,6 +23,10 @@ def read_app(document: object) -> App:
 
     Raises AppError if it is no app, or lacks something that COMPAT.md 3.12 requires; the message names the member.
     """
+    return kernel.read_app(document, _read_app)
+
+
+def _read_app(document: object) -> App:
     if not isinstance(document, dict):
         raise AppError(f"an entry of the apps is {_kind(document)}, not an object")
     app_id = _app_id(document)
