@@ -58,11 +58,12 @@ class RuntimeApi:
             return []
         self._demand_one_each(commands)
         what = commands[0] if len(commands) == 1 else f"{commands[0]} and {len(commands) - 1} more"
-        first, *replies, last = self._reply(what, "\n".join(["prompt", *commands, "quit\n"])).split(PROMPT)
-        if first or last or len(replies) != len(commands):
-            said = f"{len(replies)} replies, the last one {(last or first or (replies or [''])[-1])[-200:]!r}"
+        parts = self._reply(what, "\n".join(["prompt", *commands, "quit\n"])).split(PROMPT)
+        # The first prompt is the answer to `prompt`, and nothing comes after the last one.
+        if len(parts) != len(commands) + 2 or parts[0] or parts[-1]:
+            said = f"{max(len(parts) - 2, 0)} replies and then {parts[-1][-200:]!r}"
             raise RuntimeApiError(f"{what!r} on {self.socket_path} got {said}")
-        return replies
+        return parts[1:-1]
 
     def ask_with(self, command: str, lines: Sequence[str]) -> str:
         """The reply to a command that brings text along, one line or more without an empty one.

@@ -165,6 +165,18 @@ def test_the_file_decides_what_the_next_worker_serves_whatever_was_out_before(ru
         assert drift(wanted, live.runtime.servers()[wanted.name], live.runtime.capabilities()).is_nothing
 
 
+@pytest.mark.parametrize("options", [" id 7", f" id 7{CHECK} port {{}}"])
+def test_the_file_decides_where_a_server_is_that_kept_its_name(running, options):
+    with tasks(2) as ports:
+        was, now = (f"  server a 127.0.0.1:{port}{options.format(port)}\n" for port in ports)
+        wanted = backend(now)
+        live = running(text_of(wanted, was))
+        live.write([text_of(wanted, now)])
+        (live.folder / "state").write_text(for_next_worker(live.api.servers_state(), {wanted.name: wanted}))
+        assert live.reload().ok
+        assert drift(wanted, live.runtime.servers()[wanted.name], live.runtime.capabilities()).is_nothing
+
+
 def test_health_is_handed_over_to_the_next_worker(running):
     with tasks(1) as ports:
         every = lines([1, *ports], " check inter 100ms fall 1")
