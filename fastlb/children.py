@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 10.0
-#: Who lived this long starts again after the first backoff.
+#: Who lived this long starts again at once.
 GOOD_LIFE_S = 60.0
 
 _LIBC = ctypes.CDLL(None)
@@ -131,7 +133,7 @@ class Child:
         how = f"signal {-code} ({signal.strsignal(-code)})" if code < 0 else f"exit status {code}"
         lived_s = time.monotonic() - self._started
         if lived_s >= GOOD_LIFE_S:
-            self._backoff_s = FIRST_BACKOFF_S
+            self._backoff_s = 0.0
         said = f"{self.name}, process {pid}, ended after {lived_s:.1f} s with {how}"
         if again:
             log.warning("%s; it starts again in %.1f s", said, self._backoff_s)
@@ -142,13 +144,13 @@ class Child:
 
     def _plan_next(self) -> None:
         self.due = time.monotonic() + self._backoff_s
-        self._backoff_s = min(self._backoff_s * 2, LAST_BACKOFF_S)
+        self._backoff_s = min(max(self._backoff_s * 2, FIRST_BACKOFF_S), LAST_BACKOFF_S)
 
 
 @dataclass(slots=True)
 class Leftover:
-    """A process of a former run, recognised by pid and start time (clock ticks since boot), not only by
-    pid."""
+    """A process of a HAProxy before the present one, recognised by pid and start time (clock ticks since boot),
+    not only by pid."""
 
     pid: int
     started_ticks: int
@@ -156,12 +158,12 @@ class Leftover:
 
     def is_alive(self) -> bool:
         """Whether exactly that process still runs."""
-        return _started_ticks(self.pid) == self.started_ticks
+        return started_ticks(self.pid) == self.started_ticks
 
     def send(self, signum: int) -> None:
         """Send it a signal, if it is still that process."""
         if self.is_alive():
-            log.info("sending %s to process %d of a former run", signal.Signals(signum).name, self.pid)
+            log.info("sending %s to process %d of a former HAProxy", signal.Signals(signum).name, self.pid)
             os.kill(self.pid, signum)
 
     def end(self, *steps: tuple[float, int]) -> None:
@@ -172,7 +174,7 @@ class Leftover:
 
 def describe(pids: Sequence[int]) -> str:
     """The text of a process file: who these processes are, so that `find_leftovers` knows them again."""
-    return json.dumps([[pid, _started_ticks(pid)] for pid in pids]) + "\n"
+    return json.dumps([[pid, started_ticks(pid)] for pid in pids]) + "\n"
 
 
 def find_leftovers(described: str, mark: str) -> list[Leftover]:
@@ -185,6 +187,12 @@ def find_leftovers(described: str, mark: str) -> list[Leftover]:
     return [one for one in leftovers if one.is_alive() and mark in _arguments(one.pid)]
 
 
+def find_orphans(mark: str) -> list[Leftover]:
+    """Our own children that run with `mark` among their arguments; to be asked when who started them has ended."""
+    children = [(child.pid, started_ticks(child.pid)) for child in psutil.Process().children()]
+    return [Leftover(pid, ticks) for pid, ticks in children if ticks is not None and mark in _arguments(pid)]
+
+
 def _tie_to(parent: int) -> Callable[[], None]:
     def in_child() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
@@ -194,8 +202,9 @@ def _tie_to(parent: int) -> Callable[[], None]:
     return in_child
 
 
-def _started_ticks(pid: int) -> int | None:
-    """When the process started; None if it does not run (any more), also if it only waits to be reaped."""
+def started_ticks(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None if it does not run (any more), also if it only
+    waits to be reaped."""
     try:
         after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import faulthandler
 import importlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
@@ -96,7 +98,11 @@ def _daemon(args: argparse.Namespace) -> int:
 
 
 def _controller(args: argparse.Namespace) -> int:
-    """Parse what the supervisor's environment hands down, and run the loop."""
+    """Parse what the supervisor's environment hands down, and run the loop.
+
+    The supervisor sends SIGUSR2 to a controller that hangs: where it hangs goes to standard error.
+    """
+    faulthandler.register(signal.SIGUSR2)
     from fastlb.controller import passed_on, run_controller
     from fastlb.logs import set_up_logging
 

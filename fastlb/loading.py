@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastlb.errors import PublishError, RuntimeApiError
 from fastlb.external import reload_by_command
 from fastlb.files import publish
+from fastlb.loaded import NO_SERVER_STATE, LoadedFiles
 from fastlb.master import Master, ReloadOutcome
 from fastlb.runtime_api import RuntimeApi
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUESTION_TIMEOUT_S = 5.0
-NO_SERVER_STATE = "1\n# be_id be_name srv_id srv_name\n"
-"""A state file without any server: HAProxy complains about a missing or an empty one."""
 
 
 class Loader(Protocol):
@@ -39,26 +38,62 @@ class Loader(Protocol):
 
 
 class SupervisedHAProxy:
-    """The HAProxy that the supervisor runs for us."""
+    """The HAProxy that the supervisor runs for us; it is adopted as it is if it runs the files on disk already."""
 
     restores = True
 
     def __init__(self, link: SupervisorLink, settings: Settings) -> None:
         self._link = link
-        self._paths = settings.paths
+        self._paths = paths = settings.paths
         self._timeout_s = settings.reload_timeout_s
-        self._master = Master(settings.paths.master_socket, timeout_s=QUESTION_TIMEOUT_S)
-        if not self._paths.server_state.exists():
-            publish(self._paths.server_state, NO_SERVER_STATE)
+        self._master = Master(paths.master_socket, timeout_s=QUESTION_TIMEOUT_S)
+        self._files = LoadedFiles(paths.run_dir, (paths.domain_map, paths.app_map, paths.config))
+        self._adopting = True
+        if not paths.server_state.exists():
+            publish(paths.server_state, NO_SERVER_STATE)
 
     def load(self) -> ReloadOutcome:
-        """Start HAProxy, or reload the one that runs, its servers' health handed over."""
+        """Start HAProxy, adopt it, or reload it with its servers' health handed over."""
+        adopting, self._adopting = self._adopting, False
         if self._link.haproxy_pid is None:
             started = self._link.start_haproxy(self._timeout_s)
             if not started.ok or not started.was_running:
+                if started.ok:
+                    self._files.keep()
                 return ReloadOutcome(started.ok, 0.0, started.pid, started.log)
+        return (self._adopted() if adopting else None) or self.reload()
+
+    def reload(self) -> ReloadOutcome:
+        """Have it load the files on disk, even if it has loaded the same before: they may name others that changed."""
         save_server_state(self._paths)
-        return self._master.reload(self._timeout_s)
+        stamps = self._files.stamps()
+        outcome = self._master.reload(self._timeout_s)
+        if outcome.ok:
+            self._mark(stamps)
+            self._files.keep()
+        return outcome
+
+    def confirm(self) -> None:
+        """Take note that HAProxy was changed live to what is on disk, so that a new controller need not reload."""
+        self._mark(self._files.stamps())
+
+    def _adopted(self) -> ReloadOutcome | None:
+        try:
+            processes = self._master.processes()
+        except RuntimeApiError:
+            return None
+        if processes.serving is None or not self._files.are_loaded(processes.master.pid, processes.master.reloads):
+            return None
+        self._files.keep()
+        return ReloadOutcome(True, 0.0, processes.serving.pid, "HAProxy runs these files already")
+
+    def _mark(self, stamps: list[list[int] | None]) -> None:
+        try:
+            master = self._master.processes().master
+        except RuntimeApiError as error:
+            log.debug("it is not known how often HAProxy was reloaded: %s; a new controller will reload once", error)
+        else:
+            self._files.mark(master.pid, master.reloads, stamps)
 
 
 class CommandHAProxy:

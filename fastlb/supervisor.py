@@ -11,41 +11,45 @@ child was reaped by somebody else reads as success.
 HAProxy is not tied to the life of the supervisor. If this one is killed, HAProxy keeps serving; the next
 start knows it by the process file, starts a new one beside it (both may listen, SO_REUSEPORT), and ends the
 old one softly as soon as the new one serves.
+
+Workers do not outlive their master: a worker that crashes takes it along, and when it is killed all workers
+end within milliseconds (2.6 to 3.4). So HAProxy is started again as a whole, and a worker that hangs and is
+still there, holding ports, has become our child and is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import selectors
 import signal
-import socket
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 import psutil
 
-from fastlb.children import Child, Leftover, become_subreaper, describe, find_leftovers
+from fastlb.children import Child, Leftover, become_subreaper, describe, find_leftovers, find_orphans
+from fastlb.controller_link import LINK_FD, MESSAGE_BYTES, ControllerLink
 from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
 from fastlb.files import publish, read_text
 from fastlb.haproxy import environment_for_haproxy
 from fastlb.haproxy_log import HAProxyLog
+from fastlb.heartbeat import Silence
+from fastlb.loaded import LoadedFiles, drop_stale_state
 from fastlb.runtime_api import RuntimeApi
+from fastlb.signals import signals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
     from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-#: Where the controller finds its end of the link.
-LINK_FD = "FASTLB_SUPERVISOR_FD"
 MASTER_SOCKET = "master.sock"
 PROCESS_FILE = "haproxy.pids"
 
@@ -57,8 +61,13 @@ CONTROLLER_GRACE_S = 5.0
 INSIST_S = 5.0
 STRAGGLERS_WITHIN_S = 5.0
 TAIL_LINES = 100
-MESSAGE_BYTES = 262_144
+LOOKS_PER_LIMIT = 4
+"""How often a silence is looked at before it is too long."""
 
+#: A hung controller first writes to standard error where it hangs.
+_UNHANG = ((0, signal.SIGUSR2), (1.0, signal.SIGKILL))
+#: A worker without a master has had this long to notice.
+_ORPHANED = ((1.0, signal.SIGKILL),)
 _HARD_STOP = ((0, signal.SIGTERM), (INSIST_S, signal.SIGKILL))
 _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 
@@ -67,15 +76,21 @@ _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal
 class Orders:
     """What to run: HAProxy's program and configuration, and the controller's argument list.
 
-    `run_dir` is ours alone; the master's socket and the process file live there. `stop_grace_s` is how long
-    HAProxy may finish what it holds when it is stopped.
+    `run_dir` is ours alone; the master's socket and the process file live there. `maps` are the files that the
+    configuration names, `server_state` the one with what HAProxy knew of its servers. `environment` is for the
+    controller alone. `stop_grace_s` is how long HAProxy may finish what it holds when it is stopped; a controller
+    that has been silent for `controller_timeout_s` hangs (0: never).
     """
 
     haproxy: Path
     config: Path
     run_dir: Path
+    maps: tuple[Path, ...]
+    server_state: Path
     controller: tuple[str, ...]
+    environment: Mapping[str, str]
     stop_grace_s: float
+    controller_timeout_s: float
 
 
 def run(orders: Orders) -> ExitCode:
@@ -114,7 +129,9 @@ class Supervisor:
         self._controller = Child("the controller")
         self._haproxy = Child("HAProxy")
         self._leftovers: list[Leftover] = []
-        self._link: socket.socket | None = None
+        self._files = LoadedFiles(orders.run_dir, (*orders.maps, orders.config))
+        self._link = ControllerLink(selector, self._on_message)
+        self._silence = Silence(orders.controller_timeout_s)
         self._waiting: dict[int, bool] = {}
         self._serving = False
         self._stopping = False
@@ -122,7 +139,7 @@ class Supervisor:
 
     def run(self) -> ExitCode:
         """The loop; returns when nothing of ours runs any more."""
-        with self._signals():
+        with signals(self._selector, _WATCHED, self._take_signals):
             self._boot()
             while self._has_work():
                 for key, _ in self._selector.select(self._pause_s()):
@@ -130,9 +147,10 @@ class Supervisor:
                 self._reap()
                 self._start_who_is_due()
                 self._see_whether_haproxy_serves()
+                self._see_whether_the_controller_lives()
                 self._end_who_is_ending()
             self._end_stragglers()
-            self._drop_link()
+            self._link.drop()
             self._remove_traces()
         return ExitCode.OK
 
@@ -154,28 +172,12 @@ class Supervisor:
         """Short as long as something has to happen at its time; what is reported wakes us in any case."""
         due = self._controller.due is not None or self._haproxy.due is not None
         starting = self._haproxy.process is not None and not self._serving
-        return TICK_S if due or starting or self._stopping or self._leftovers else IDLE_S
+        if due or starting or self._stopping or self._leftovers or self._controller.ending:
+            return TICK_S
+        return min(IDLE_S, self._silence.limit_s / LOOKS_PER_LIMIT or IDLE_S)
 
     # Signals
     # -------------------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Python's own handlers do nothing; the number of each signal arrives as a byte in a socket."""
-        inbox, outbox = socket.socketpair()
-        with inbox, outbox:
-            inbox.setblocking(False)
-            outbox.setblocking(False)
-            before = signal.set_wakeup_fd(outbox.fileno())
-            handlers = [(signum, signal.signal(signum, lambda *_: None)) for signum in _WATCHED]
-            self._selector.register(inbox, selectors.EVENT_READ, lambda: self._take_signals(inbox.recv(4096)))
-            try:
-                yield
-            finally:
-                self._selector.unregister(inbox)
-                signal.set_wakeup_fd(before)
-                for signum, handler in handlers:
-                    signal.signal(signum, handler)
 
     def _take_signals(self, numbers: bytes) -> None:
         for signum in numbers:
@@ -210,7 +212,9 @@ class Supervisor:
                     self._haproxy_ended(code)
                 elif pid == self._controller.pid:
                     self._controller.ended(code, again=not self._stopping)
-                    self._drop_link()
+                    self._link.drop()
+                    self._waiting.clear()
+                    self._silence.forget()
                 else:
                     log.debug("reaped orphan %d, status %d", pid, code)
 
@@ -223,13 +227,8 @@ class Supervisor:
             self._start_haproxy()
 
     def _start_controller(self) -> None:
-        # Packets keep their borders: one message each, whole or not at all.
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        self._link = ours
-        self._selector.register(ours, selectors.EVENT_READ, self._on_link)
-        with theirs:
-            environment = {**os.environ, LINK_FD: str(theirs.fileno())}
+        with self._link.open() as theirs:
+            environment = {**os.environ, **self._orders.environment, LINK_FD: str(theirs.fileno())}
             self._controller.start(
                 self._orders.controller, environment=environment, keep_fds=(theirs.fileno(),), tied=True
             )
@@ -237,19 +236,22 @@ class Supervisor:
     def _start_haproxy(self) -> None:
         for stale in self._orders.run_dir.glob(f"{MASTER_SOCKET}*"):
             stale.unlink(missing_ok=True)
+        drop_stale_state(self._orders.server_state)
         self._serving, self._said = False, HAProxyLog()
+        stamps = self._files.stamps()
         # -db: a `daemon` in the configuration would have the master leave our sight.
         command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
         environment = environment_for_haproxy(os.environ)
-        if self._haproxy.start(command, environment=environment, stderr=subprocess.PIPE):
-            self._remember()
-            assert self._haproxy.process is not None
-            stderr = self._haproxy.process.stderr
-            assert stderr is not None
-            os.set_blocking(stderr.fileno(), False)
-            self._selector.register(stderr, selectors.EVENT_READ, lambda: self._hear(stderr))
-        else:
+        if not self._haproxy.start(command, environment=environment, stderr=subprocess.PIPE):
             self._answer_waiting(ok=False, said=f"{self._orders.haproxy} could not be started")
+            return
+        assert self._haproxy.process is not None
+        stderr = self._haproxy.process.stderr
+        assert stderr is not None
+        os.set_blocking(stderr.fileno(), False)
+        self._selector.register(stderr, selectors.EVENT_READ, lambda: self._hear(stderr))
+        self._remember()
+        self._files.mark(self._haproxy.process.pid, 0, stamps)
 
     def _remember(self) -> None:
         """Write down which HAProxies are ours, for the start after a `kill -9`."""
@@ -266,9 +268,18 @@ class Supervisor:
             pass
         pid, said = self._haproxy.pid, self._haproxy.ended(code, again=not self._stopping)
         tail = "\n".join(self._said.tail.splitlines()[-TAIL_LINES:])
+        if not self._serving and not self._stopping and self._files.put_back():
+            log.error("HAProxy does not start on %s; the last files that it served are back", self._orders.config)
+            self._haproxy.due = time.monotonic()
         self._serving = False
+        self._kill_orphans()
         self._answer_waiting(ok=False, said=f"{said}\n{tail}")
-        self._tell({"event": "exited", "pid": pid, "said": said, "log": tail})
+        self._link.tell({"event": "exited", "pid": pid, "said": said, "log": tail})
+
+    def _kill_orphans(self) -> None:
+        for orphan in find_orphans(self._listen_on):
+            orphan.end(*_ORPHANED)
+            self._leftovers.append(orphan)
 
     def _hear(self, stderr: IO[bytes]) -> bool:
         """Pass on what HAProxy says; False if there is nothing more at the moment."""
@@ -297,8 +308,13 @@ class Supervisor:
         if self._serving:
             log.info("HAProxy %d serves", self._haproxy.process.pid)
             self._answer_waiting(ok=True, said="HAProxy serves")
-            self._tell({"event": "started", "pid": self._haproxy.process.pid})
+            self._link.tell({"event": "started", "pid": self._haproxy.process.pid})
             self._end_leftovers()
+
+    def _see_whether_the_controller_lives(self) -> None:
+        if self._controller.ending is None and self._silence.is_too_long(time.monotonic()):
+            log.error("the controller has been silent for more than %g s; it is killed", self._silence.limit_s)
+            self._controller.end(*_UNHANG)
 
     def _end_leftovers(self) -> None:
         for leftover in self._leftovers:
@@ -339,22 +355,12 @@ class Supervisor:
     # The link
     # ------------------------------------------------------------------------------------------------
 
-    def _on_link(self) -> None:
-        assert self._link is not None
-        try:
-            message = self._link.recv(MESSAGE_BYTES)
-        except OSError:
-            message = b""
-        if not message:
-            self._drop_link()
-            return
-        try:
-            request = json.loads(message)
-        except ValueError:
-            request = None
-        match request:
+    def _on_message(self, message: object) -> None:
+        match message:
             case {"ask": "start_haproxy", "id": int(number)}:
                 self._asked_to_start(number)
+            case {"beat": True}:
+                self._silence.beat(time.monotonic())
             case _:
                 log.error("the controller sent %.200r, which means nothing here; ignored", message)
 
@@ -369,20 +375,5 @@ class Supervisor:
 
     def _answer_waiting(self, *, ok: bool, said: str) -> None:
         for number, was_running in self._waiting.items():
-            self._tell({"id": number, "ok": ok, "pid": self._haproxy.pid, "log": said, "was_running": was_running})
-        self._waiting.clear()
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        if self._link is None:
-            return
-        try:
-            self._link.send(json.dumps(message).encode())
-        except OSError as reason:
-            log.warning("the controller does not listen: %s; it was not told %.200s", reason.strerror, message)
-
-    def _drop_link(self) -> None:
-        if self._link is not None:
-            self._selector.unregister(self._link)
-            self._link.close()
-            self._link = None
+            self._link.tell({"id": number, "ok": ok, "pid": self._haproxy.pid, "log": said, "was_running": was_running})
         self._waiting.clear()

@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastlb.supervisor import LINK_FD, MESSAGE_BYTES
+from fastlb.controller_link import LINK_FD, MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +44,8 @@ class HAProxyExited:
 
 
 Event = HAProxyStarted | HAProxyExited
+
+BEAT_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class SupervisorLink:
         self._numbers = itertools.count(1)
         self._answers: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._asking = threading.Lock()
+        self._next_beat_s = 0.0
         self.haproxy_pid: int | None = None
         self._reader = threading.Thread(target=self._read, name="supervisor-link", daemon=True)
         self._reader.start()
@@ -91,6 +94,17 @@ class SupervisorLink:
             return None
         link.set_inheritable(False)
         return cls(link, on_event)
+
+    def beat(self) -> None:
+        """Tell the supervisor that the caller's thread makes progress; cheap enough for every turn of a loop.
+
+        From the first beat on, a silence of ``--controller-timeout`` has this process killed.
+        """
+        now_s = time.monotonic()
+        if now_s >= self._next_beat_s:
+            self._next_beat_s = now_s + BEAT_EVERY_S
+            with contextlib.suppress(OSError):  # a supervisor that is gone or does not read is noticed by the reader
+                self._link.send(b'{"beat": true}', socket.MSG_DONTWAIT)
 
     def start_haproxy(self, timeout_s: float) -> StartOutcome:
         """Have HAProxy run, and wait until it serves; that it runs already is ok too."""

@@ -20,6 +20,7 @@ import pytest
 from fastlb.children import describe
 from fastlb.errors import RuntimeApiError
 from fastlb.haproxy import find_haproxy
+from fastlb.loaded import LoadedFiles
 from fastlb.master import Master
 
 if TYPE_CHECKING:
@@ -47,14 +48,28 @@ import logging, sys
 from pathlib import Path
 from fastlb.supervisor import Orders, run
 logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-haproxy, folder, grace_s, *controller = sys.argv[1:]
+haproxy, folder, grace_s, timeout_s, *controller = sys.argv[1:]
 folder = Path(folder)
-sys.exit(run(Orders(Path(haproxy), folder / "haproxy.cfg", folder / "run", tuple(controller), float(grace_s))))
+sys.exit(
+    run(
+        Orders(
+            haproxy=Path(haproxy),
+            config=folder / "haproxy.cfg",
+            run_dir=folder / "run",
+            maps=(folder / "a.map",),
+            server_state=folder / "run" / "servers.state",
+            controller=tuple(controller),
+            environment={"ONLY_FOR": "the controller"},
+            stop_grace_s=float(grace_s),
+            controller_timeout_s=float(timeout_s),
+        )
+    )
+)
 """
 
-# Notes what happens to it; asks for HAProxy on SIGUSR1, leaves an orphan on SIGHUP.
+# Notes what happens to it; asks for HAProxy on SIGUSR1, leaves an orphan on SIGHUP; beats if it is told to.
 CONTROLLER = """
-import json, os, signal, subprocess, sys
+import faulthandler, json, os, signal, subprocess, sys, threading
 from dataclasses import asdict
 from pathlib import Path
 from fastlb.supervisor_link import SupervisorLink
@@ -66,7 +81,15 @@ def note(what):
 def on_event(event):
     note({"event": type(event).__name__} | (asdict(event) if event else {}))
 link = SupervisorLink.from_environment(os.environ, on_event)
-note({"controller": os.getpid()})
+def beat():
+    while True:
+        link._next_beat_s = 0
+        link.beat()
+        threading.Event().wait(0.05)
+if Path(sys.argv[1], "beats").exists():
+    threading.Thread(target=beat, daemon=True).start()
+faulthandler.register(signal.SIGUSR2)
+note({"controller": os.getpid(), "told": os.environ["ONLY_FOR"]})
 while True:
     signum = signal.sigwait(signals)
     note({"signal": signum})
@@ -106,12 +129,21 @@ class Stage:
         text = CONFIG.format(port=self.port, answer=answer, extra=extra) + more
         (self.folder / "haproxy.cfg").write_text(text)
 
-    def start(self, grace_s: float = 20) -> subprocess.Popen[bytes]:
+    def start(self, grace_s: float = 20, timeout_s: float = 0) -> subprocess.Popen[bytes]:
         (self.folder / "controller.py").write_text(CONTROLLER)
         haproxy = find_haproxy(None, os.environ).path
         controller = [sys.executable, self.folder / "controller.py", self.folder]
         with (self.folder / "log").open("ab") as log:
-            command = [sys.executable, "-c", SUPERVISOR, haproxy, self.folder, str(grace_s), *controller]
+            command = [
+                sys.executable,
+                "-c",
+                SUPERVISOR,
+                haproxy,
+                self.folder,
+                str(grace_s),
+                str(timeout_s),
+                *controller,
+            ]
             self.supervisors.append(subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL))
         return self.supervisors[-1]
 
@@ -253,6 +285,115 @@ def test_a_killed_haproxy_comes_back_and_the_controller_is_told(stage, who):
     assert again["pid"] == stage.master() != before
     assert ("signal 9 (Killed)" if who == "master" else "exit status 137") in exited["said"]
     assert stage.answer() == "first"
+
+
+def test_the_workers_of_a_killed_master_hold_no_port_even_if_they_hang(stage):
+    stage.write()
+    stage.start()
+    until(stage.is_up)
+    before, hanging = stage.master(), stage.worker()
+    os.kill(hanging, signal.SIGSTOP)
+    os.kill(before, signal.SIGKILL)
+    until(lambda: stage.is_up() and stage.master() != before)
+    until(lambda: hanging not in {process.pid for process in stage.processes()})
+    for _ in range(20):
+        assert stage.answer() == "first"
+    assert f"sending SIGKILL to process {hanging} of a former HAProxy" in stage.log()
+
+
+def test_old_workers_end_with_their_master_whatever_they_hold(stage):
+    stage.write()
+    stage.start()
+    until(stage.is_up)
+    before = stage.master()
+    with held_connection(stage.port):
+        old = stage.worker()
+        assert Master(stage.folder / "run" / "master.sock", timeout_s=5).reload(20).ok
+        os.kill(before, signal.SIGKILL)
+        until(lambda: stage.is_up() and stage.master() != before)
+        until(lambda: old not in {process.pid for process in stage.processes()})
+    assert stage.answer() == "first"
+
+
+def test_a_controller_that_hangs_says_where_and_is_replaced(stage):
+    (stage.folder / "beats").touch()
+    stage.write()
+    stage.start(timeout_s=1)
+    until(stage.is_up)
+    master, hanging = stage.master(), stage.controller_pid()
+    os.kill(hanging, signal.SIGSTOP)
+    assert stage.controller_pid(1) != hanging
+    assert (stage.master(), stage.answer()) == (master, "first")
+    assert "the controller has been silent for more than 1 s; it is killed" in stage.log()
+
+
+def test_where_a_controller_hangs_is_in_the_log(stage):
+    supervisor = stage.start()
+    os.kill(stage.controller_pid(), signal.SIGUSR2)
+    until(lambda: "most recent call first" in stage.log())
+    assert supervisor.poll() is None
+    assert len(stage.notes("controller")) == 1
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_controller_that_beats_or_has_never_beaten_is_left_alone(stage, beats):
+    if beats:
+        (stage.folder / "beats").touch()
+    stage.start(timeout_s=1)
+    stage.controller_pid()
+    stage.write()
+    for number in range(8):
+        assert stage.ask(number)["ok"]
+        time.sleep(0.2)  # the point is what does not happen meanwhile
+    assert len(stage.notes("controller")) == 1
+
+
+def test_what_is_meant_for_the_controller_is_not_told_to_haproxy(stage):
+    stage.write()
+    stage.start()
+    until(stage.is_up)
+    assert stage.controller_pid()
+    assert stage.notes("controller")[0]["told"] == "the controller"
+    assert "ONLY_FOR" not in psutil.Process(stage.master()).environ()
+
+
+def keep_what_serves(stage: Stage) -> None:
+    LoadedFiles(stage.folder / "run", (stage.folder / "a.map", stage.folder / "haproxy.cfg")).keep()
+
+
+def test_a_haproxy_that_does_not_start_any_more_gets_the_last_files_that_served(stage):
+    (stage.folder / "a.map").write_text("a b\n")
+    stage.write("good")
+    stage.start()
+    until(stage.is_up)
+    keep_what_serves(stage)
+    stage.write("bad", more="backend bad\n    frobnicate\n")
+    (stage.folder / "a.map").unlink()
+    os.kill(stage.master(), signal.SIGKILL)
+    until(lambda: "the last files that it served are back" in stage.log())
+    assert until(stage.answer) == "good"
+    assert (stage.folder / "a.map").read_text() == "a b\n"
+    assert "frobnicate" in (stage.folder / "haproxy_tmp_conf_fail").read_text()
+
+
+def test_without_a_copy_of_what_served_it_is_tried_again_and_nothing_is_written(stage):
+    stage.write(more="backend bad\n    frobnicate\n")
+    stage.start()
+    until(lambda: stage.log().count("unknown keyword 'frobnicate'") >= 2)
+    assert "frobnicate" in (stage.folder / "haproxy.cfg").read_text()
+    assert not (stage.folder / "haproxy_tmp_conf_fail").exists()
+
+
+@pytest.mark.parametrize(("age_s", "kept"), [(10, True), (3600, False), (-3600, False)])
+def test_states_of_servers_from_long_ago_are_not_given_to_a_haproxy_that_starts(stage, age_s, kept):
+    stage.write()
+    (stage.folder / "run").mkdir()
+    states = stage.folder / "run" / "servers.state"
+    states.write_text("1\n# of long ago\n")
+    os.utime(states, (time.time() - age_s,) * 2)
+    stage.start()
+    until(stage.is_up)
+    assert ("of long ago" in states.read_text()) is kept
 
 
 def test_signals_are_passed_on_and_orphans_are_reaped(stage):
