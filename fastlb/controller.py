@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from fastlb import __version__, kernel
 from fastlb.apply import Applier
+from fastlb.asking import Asking
 from fastlb.certificates import usable_certificates
 from fastlb.decision import Decider
 from fastlb.errors import HAProxyError
@@ -74,7 +75,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     store = Store(0.0 if settings.once else settings.empty_grace_s, expects_apps=applier.serves_apps)
     decider = Decider(store, Renderer(catalogue, rules, read_limits(args)), rules)
     marathon = read_marathon(args, environ)
-    fetcher = Fetcher(MarathonClient(marathon), inbox)
+    fetcher = Fetcher(MarathonClient(marathon), Asking(settings.bulk_threshold), inbox)
     journal = os.environ.get(JOURNAL)
     hands = Hands(
         fetcher=fetcher,

@@ -19,30 +19,39 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A full answer of Marathon: the elements of its ``apps``; what it cost in ``seconds`` and ``received_bytes``."""
+    """A full answer of Marathon: the elements of its ``apps``; what it cost in ``seconds`` and ``received_bytes``.
+
+    ``marked_at_s``: when the first event that asked for it arrived (monotonic seconds), None without any.
+    """
 
     documents: list[dict[str, Any]]
     seconds: float
     received_bytes: int
+    marked_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AppsFetched:
-    """Answers about single apps, by id; None stands for an app that is not there.
-
-    ``failed`` are the ids of the same reading that have no answer; if there are any, a FetchFailed about them follows.
-    """
+    """Answers about single apps, by id; None stands for an app that is not there."""
 
     answers: dict[str, dict[str, Any] | None]
-    failed: frozenset[str]
     seconds: float
     received_bytes: int
+    marked_at_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AppsFailed:
+    """Single apps about which no endpoint gave a usable answer: by id, why."""
+
+    reasons: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class FetchFailed:
-    """No endpoint gave a usable answer; ``reason`` names each. ``reading`` is what could not be read: all that was
-    asked for, or the rest of an AppsFetched.
+    """No endpoint gave a usable answer about everything; ``reason`` names each.
+
+    ``reading`` is what could not be read, with the ids of apps that were wanted alone and relied on it.
     """
 
     reason: str
@@ -67,6 +76,7 @@ Message = (
     | StreamLost
     | Fetched
     | AppsFetched
+    | AppsFailed
     | FetchFailed
     | Signalled
     | HAProxyStarted

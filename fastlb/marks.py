@@ -1,8 +1,8 @@
-"""Which apps have to be read again: what events marked since the last reading (MARATHON.md 5.7).
+"""Which apps have to be read again, as one event after the other says (MARATHON.md 5.7).
 
 Mutable, without clock or I/O. Events name apps; a deployment also names them under a plan, whose version comes back
-when the change has become visible, so that they are marked a second and a third time. A change that nobody named, a
-group of an unknown plan, or too many apps at once lead to one reading of everything.
+when the change has become visible, so that they are marked a second and a third time. A change that nobody named, or
+a group of an unknown plan, leads to one reading of everything.
 """
 
 from __future__ import annotations
@@ -27,24 +27,25 @@ TASK_KINDS = frozenset(
 
 
 class Reading(NamedTuple):
-    """What to read: everything, or these apps."""
+    """What to read: everything, or these apps; and when the first mark was made that asks for it (monotonic seconds).
 
-    everything: bool
-    app_ids: frozenset[str]
+    With ``everything``, the ids are those of apps that would be read alone otherwise.
+    """
+
+    everything: bool = False
+    app_ids: frozenset[str] = frozenset()
+    marked_at_s: float | None = None
 
 
 class Marks:
-    """Collects marks until they are taken. ``most_single``: more apps than that are read as everything."""
+    """What events ask for, given what earlier ones said."""
 
-    def __init__(self, most_single: int) -> None:
-        self._most_single = most_single
-        self._everything = False
-        self._app_ids: set[str] = set()
+    def __init__(self) -> None:
         self._passed_over: set[str] = set()
         self._plans: OrderedDict[str, tuple[str, ...]] = OrderedDict()
 
-    def note(self, mark: Mark, cannot_matter: Callable[[str], bool]) -> bool:
-        """Note what an event asks for; return whether anything has to be read.
+    def asked_by(self, mark: Mark, cannot_matter: Callable[[str], bool]) -> Reading:
+        """Return what has to be read because of an event, perhaps nothing.
 
         ``cannot_matter`` tells the ids whose task events are of no interest: apps of other groups, and pods.
         """
@@ -56,35 +57,23 @@ class Marks:
         nameless = bool(mark.group_id) and mark.plan_version not in self._plans
         if mark.plan_version:
             ids.update(self._of_plan(mark))
-        self._everything = self._everything or nameless
-        self._app_ids |= ids
-        return nameless or bool(ids)
+        return Reading(nameless, frozenset(ids))
 
-    def mark_everything(self) -> None:
-        """Have everything read."""
-        self._everything = True
+    def begin(self, reading: Reading) -> None:
+        """Take note that this is read from now on: what was passed over until now is covered by it."""
+        if reading.everything:
+            self._passed_over.clear()
+        self._passed_over -= reading.app_ids
 
-    def reconsider(self, cannot_matter: Callable[[str], bool]) -> bool:
-        """Mark the apps that were passed over since the last reading began and matter by its answer; whether any do.
+    def reconsider(self, answered: Iterable[str] | None, cannot_matter: Callable[[str], bool]) -> set[str]:
+        """Return those of the answered apps (None: all) that were passed over since they were read and matter by it.
 
         Marathon may have answered before such an event came, and what was known when it came was older still.
         """
-        ids = {app_id for app_id in self._passed_over if not cannot_matter(app_id)}
-        self._passed_over = set()
-        self._app_ids |= ids
-        return bool(ids)
-
-    def again(self, reading: Reading) -> None:
-        """Put back a reading that failed."""
-        self._everything = self._everything or reading.everything
-        self._app_ids |= reading.app_ids
-
-    def take(self) -> Reading:
-        """Return what to read, and start anew."""
-        everything = self._everything or len(self._app_ids) > self._most_single
-        reading = Reading(everything, frozenset() if everything else frozenset(self._app_ids))
-        self._everything, self._app_ids, self._passed_over = False, set(), set()
-        return reading
+        passed_over = self._passed_over if answered is None else self._passed_over.intersection(answered)
+        ids = {app_id for app_id in passed_over if not cannot_matter(app_id)}
+        self._passed_over -= ids
+        return ids
 
     def _of_plan(self, mark: Mark) -> Iterable[str]:
         """Return the apps of the plan; a deployment that names some (or none, only pods) makes it known."""

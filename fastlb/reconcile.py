@@ -21,8 +21,10 @@ from fastlb.acceptance import find_acceptable
 from fastlb.diff import Plan, compare
 from fastlb.errors import ExitCode, HAProxyError, PublishError
 from fastlb.events import EventArrived, StreamLost, StreamOpened
-from fastlb.inbox import AppsFetched, Fetched, FetchFailed, LinkEnded, Signalled
-from fastlb.marks import Marks
+from fastlb.fetching import listed
+from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed, LinkEnded, Signalled
+from fastlb.marks import Reading
+from fastlb.mirroring import Mirroring
 from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
 
 if TYPE_CHECKING:
@@ -72,22 +74,17 @@ class Reconciler:
         self._hands = hands
         self._inbox = inbox
         self._applied: Document | None = None
-        self._marks = Marks(settings.bulk_threshold)
-        self._repairing = False
+        self._mirroring = Mirroring(settings.settle_s, settings.settle_max_s)
         self._notes: frozenset[Note] = frozenset()
         self._warning: str | None = None
         self._refused: dict[str, str] = {}
         self._exit: ExitCode | None = None
-        self._fetching = False
-        self._fetch_due_s: float | None = None
-        self._not_before_s = 0.0
         self._retry_due_s: float | None = None
         self._retry_pause_s = FIRST_RETRY_S
         self._resync_due_s = monotonic() + (FIRST_READ_WITHIN_S if settings.follow_events else 0.0)
         self._marked_at_s: float | None = None
-        self._marked_before_fetch_s: float | None = None
         self._fetch_failure = ""
-        self._failing_alone: frozenset[str] = frozenset()
+        self._unread: dict[str, str] = {}
 
     def run(self) -> ExitCode:
         """Run until a signal, or until the one pass is done; return how the process shall end."""
@@ -99,9 +96,9 @@ class Reconciler:
 
     def _take(self) -> list[Message]:
         """Wait for a message or the next timer, and return all that has arrived."""
-        # A read under way is no timer: its answer will wake us, and only then can the next one begin.
-        timers = (None if self._fetching else self._fetch_due_s, self._retry_due_s, self._resync_due_s)
-        due_s = min(time_s for time_s in timers if time_s is not None)
+        due_s = min(self._mirroring.due_s(single=self._decider.store.complete), self._resync_due_s)
+        if self._retry_due_s is not None:
+            due_s = min(due_s, self._retry_due_s)
         messages: list[Message] = []
         try:
             messages.append(self._inbox.get(timeout=max(0.0, due_s - monotonic())))
@@ -113,11 +110,9 @@ class Reconciler:
     def _run_timers(self) -> None:
         now_s = monotonic()
         if now_s >= self._resync_due_s:
-            told = self._marked_at_s is not None or bool(self._fetch_failure)
-            self._repairing = self._settings.follow_events and self._applied is not None and not told
-            self._resync()
-        if self._fetch_due_s is not None and now_s >= self._fetch_due_s and not self._fetching:
-            self._fetch()
+            self._resync(repairs=self._settings.follow_events and self._decider.store.complete)
+        if reading := self._mirroring.take(now_s, single=self._decider.store.complete):
+            self._hands.fetcher.fetch(reading)
         if self._retry_due_s is not None and now_s >= self._retry_due_s:
             self._retry_due_s = None
             self._reconcile()
@@ -137,6 +132,8 @@ class Reconciler:
                 self._on_fetched(message)
             case AppsFetched():
                 self._on_apps_fetched(message)
+            case AppsFailed():
+                self._on_apps_failed(message)
             case FetchFailed():
                 self._on_fetch_failed(message)
             case Signalled():
@@ -152,14 +149,8 @@ class Reconciler:
 
     def _on_event(self, message: EventArrived) -> None:
         mark = message.mark
-        if mark.barrier or not self._marks.note(mark, self._decider.cannot_matter):
-            return
-        self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids)
-        if self._marked_at_s is None:
-            self._marked_at_s = message.at_monotonic_s
-        quiet_s = message.at_monotonic_s + self._settings.settle_s
-        settled_s = min(quiet_s, self._marked_at_s + self._settings.settle_max_s)
-        self._fetch_due_s = max(settled_s, self._not_before_s)
+        if self._mirroring.note(mark, message.at_monotonic_s, self._decider.cannot_matter):
+            self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids)
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
@@ -175,82 +166,73 @@ class Reconciler:
             log.info("signal %d: the controller ends", number)
             self._exit = ExitCode.OK
 
-    def _resync(self) -> None:
-        """Have everything read now; what was refused gets another chance, since files it needs may have come."""
+    def _resync(self, *, repairs: bool = False) -> None:
+        """Have everything read now; what was refused gets another chance, since files it needs may have come.
+
+        ``repairs``: what it finds changed is what events have missed.
+        """
         pause_s = self._settings.resync_interval_s if self._settings.follow_events else self._settings.poll_interval_s
         self._resync_due_s = monotonic() + max(pause_s, FIRST_RETRY_S)
         self._decider.quarantine.release_all()
-        self._marks.mark_everything()
-        self._fetch_due_s = monotonic()
-
-    def _fetch(self) -> None:
-        if not self._decider.store.complete:
-            self._marks.mark_everything()
-        self._fetching, self._fetch_due_s = True, None
-        self._marked_before_fetch_s, self._marked_at_s = self._marked_at_s, None
-        self._hands.fetcher.fetch(self._marks.take())
+        self._mirroring.resync(monotonic(), repairs=repairs)
 
     def _on_fetch_failed(self, message: FetchFailed) -> None:
-        self._fetching = False
-        self._marks.again(message.reading)
+        self._mirroring.failed(message.reading, monotonic())
         if self._fetch_failure != message.reason:
             log.error("Marathon cannot be read: %s; what HAProxy serves stays as it is", message.reason)
         self._fetch_failure = message.reason
         self._hands.journal.write("fetch_failed", reason=message.reason)
         if self._settings.once:
             self._exit = ExitCode.FAILED
-        due_s = monotonic() + self._next_pause_s()
-        if not message.reading.everything and message.reading.app_ids <= self._failing_alone:
-            # Marathon answered for other apps: what events say of those is neither held up nor hurried.
-            self._fetch_due_s = min(due_s, self._fetch_due_s or due_s)
-            return
-        self._marked_at_s = self._marked_at_s or self._marked_before_fetch_s
-        self._fetch_due_s = self._not_before_s = due_s
 
-    def _can_be_read(self) -> None:
-        self._fetching = False
-        if self._fetch_failure:
-            log.info("Marathon can be read again")
-            self._fetch_failure, self._retry_pause_s = "", FIRST_RETRY_S
+    def _on_apps_failed(self, message: AppsFailed) -> None:
+        self._mirroring.failed(Reading(app_ids=frozenset(message.reasons)), monotonic())
+        new = {app_id: reason for app_id, reason in message.reasons.items() if self._unread.get(app_id) != reason}
+        if new:
+            log.error("some apps cannot be read: %s; what HAProxy serves of them stays as it is", listed(new))
+        self._unread |= new
+        self._hands.journal.write("fetch_failed", reason=listed(message.reasons))
 
     def _on_apps_fetched(self, message: AppsFetched) -> None:
-        self._failing_alone = message.failed
-        if not message.failed:
-            self._can_be_read()
+        self._can_be_read(message.answers.keys())
         taken = self._decider.store.take_apps(message.answers)
         self._record_fetch(taken.changed, message, sorted(message.answers))
-        self._look_again_where_it_matters_now()
+        self._mirroring.answered(message.answers, monotonic(), self._decider.cannot_matter)
         if taken.order_unknown:
-            self._marks.mark_everything()
-            self._marked_at_s = self._marked_before_fetch_s
-            self._fetch_due_s = monotonic()
+            self._mirroring.want_everything(monotonic(), message.marked_at_s)
         elif taken.changed or self._decider.store.notes:
-            self._reconcile()
+            self._reconcile_soon(message.marked_at_s)
 
     def _on_fetched(self, message: Fetched) -> None:
-        self._can_be_read()
+        if self._fetch_failure:
+            log.info("Marathon can be read again")
+            self._fetch_failure = ""
+        self._can_be_read(self._unread.keys())
         taken = self._decider.store.take(message.documents, monotonic())
         self._record_fetch(taken.changed, message, "everything")
-        self._look_again_where_it_matters_now()
+        missed = self._mirroring.answered_everything(taken.changed, monotonic(), self._decider.cannot_matter)
         if taken.held_back_s is not None:
             log.error(
                 "Marathon answers that there are no apps at all; not believed for %.0f s more, HAProxy keeps its "
                 "routes (--empty-grace)",
                 taken.held_back_s,
             )
-            self._marks.mark_everything()
-            self._fetch_due_s = monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S)
+            self._mirroring.want_everything(monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S))
             return
-        if self._repairing and taken.changed:
-            self._report_repair(taken.changed)
-        self._repairing = False
-        self._reconcile()
+        if missed:
+            self._report_repair(missed)
+        self._reconcile_soon(message.marked_at_s)
 
-    def _look_again_where_it_matters_now(self) -> None:
-        """Read apps again whose task events came during the reading and seemed not to matter until its answer."""
-        if self._marks.reconsider(self._decider.cannot_matter):
-            soon_s = monotonic() + self._settings.settle_s
-            self._fetch_due_s = min(soon_s, self._fetch_due_s or soon_s)
+    def _can_be_read(self, app_ids: Iterable[str]) -> None:
+        for app_id in sorted(self._unread.keys() & app_ids):
+            log.info("app %s can be read again", app_id)
+            del self._unread[app_id]
+
+    def _reconcile_soon(self, marked_at_s: float | None) -> None:
+        """Reconcile when all that has arrived is known; ``marked_at_s`` is when what led to it arrived."""
+        waiting_s = None if self._retry_due_s is None else self._marked_at_s
+        self._marked_at_s = min((time_s for time_s in (waiting_s, marked_at_s) if time_s is not None), default=None)
+        self._retry_due_s = monotonic()
 
     def _record_fetch(self, changed: Iterable[str], message: Fetched | AppsFetched, asked: str | list[str]) -> None:
         self._hands.journal.write(
@@ -362,7 +344,7 @@ class Reconciler:
         started_s = monotonic()
         outcome = self._hands.applier.apply(document.rendering())
         now_s = monotonic()
-        latency_s = None if self._marked_before_fetch_s is None else now_s - self._marked_before_fetch_s
+        latency_s = None if self._marked_at_s is None else now_s - self._marked_at_s
         self._hands.journal.write(
             "reload",
             ok=outcome.ok,

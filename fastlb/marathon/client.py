@@ -1,59 +1,82 @@
 """Asking Marathon what its apps are, at whichever endpoint answers properly.
 
-It must not know what an app is: it hands on the JSON that it got. Data flows: paths -> each endpoint in
-turn, the one that worked last first -> an `Answer` for each path -> the part of its JSON that was asked for.
-An answer that is not what it should be counts as no answer, so that a broken endpoint never hides a working
-one; what one endpoint answered well is kept, and the next is asked for the rest only.
+It must not know what an app is: it hands on the JSON that it got. Data flows: what is asked for -> each endpoint in
+turn, the one that worked last first -> the part of its answer that was asked for. Everything asked for goes its own
+way, so that nothing waits for anything else; an answer that is not what it should be counts as no answer, and the
+next endpoint is asked.
 """
 
 from __future__ import annotations
 
 import logging
-from contextlib import closing
-from dataclasses import dataclass
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
-import orjson
-
-from fastlb.errors import LoginError, MarathonAnswerError, MarathonUnreachable
-from fastlb.marathon.http import MOST_AT_ONCE, Answer, Http, named_status
-from fastlb.marathon.transfer import Request
+from fastlb.errors import LoginError, MarathonAnswerError, MarathonError, MarathonUnreachable
+from fastlb.marathon.answers import all_apps, one_app
+from fastlb.marathon.http import MOST_AT_ONCE, Answer, Http
+from fastlb.marathon.transfer import TICK_S, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable
 
-    from fastlb.errors import MarathonError
     from fastlb.marathon.config import MarathonConfig
+    from fastlb.marathon.http import Exchange, Outcome
 
 log = logging.getLogger(__name__)
 
 #: COMPAT.md 2.3.
 HEADERS = ("Accept: application/json", "Content-Type: application/json", "User-Agent: marathon-lb")
 ALL_APPS = "/v2/apps?embed=apps.tasks"
+#: Seconds before a login that failed is tried again.
+LOGIN_PAUSE_S = 1.0
 
-T = TypeVar("T")
 
+class Told(NamedTuple):
+    """What came of asking for one app, or for all of them when `app_id` is None.
 
-@dataclass(frozen=True, slots=True)
-class AppAnswers:
-    """What single apps are: by id the JSON of those `found`, None for one that Marathon does not have.
-
-    `failed` gives by id why there is no usable answer. Every id that was asked for is in one of the two.
+    `content` is the JSON of the app (None: Marathon has none of that id), or the list of all; it means nothing when
+    there is a `failure`, which names each endpoint with its reason.
     """
 
-    found: dict[str, dict[str, Any] | None]
-    failed: dict[str, str]
+    app_id: str | None
+    content: Any = None
+    failure: MarathonError | None = None
+
+
+@dataclass(slots=True)
+class _Ask:
+    """Something that is asked for: at `url` now, with what `reasons` elsewhere."""
+
+    app_id: str | None
+    first_url: str
+    first_good: int
+    url: str = ""
+    login: tuple[str, ...] = field(default=(), repr=False)
+    renewed: bool = False
+    reasons: dict[str, str] = field(default_factory=dict)
 
 
 class MarathonClient:
-    """Reads apps; for use by one thread at a time."""
+    """Reads apps; for use by one thread at a time, but for `wake`."""
 
     def __init__(self, config: MarathonConfig) -> None:
         self._login = config.login
+        self._selector = config.selector
         self._urls = list(config.urls)
         self._http = Http(config.tls, connect_timeout_s=config.connect_timeout_s, read_timeout_s=config.read_timeout_s)
+        self._asks: dict[Exchange, _Ask] = {}
+        self._told: list[Told] = []
+        self._current_login: tuple[str, ...] = ()
+        self._login_failure: LoginError | None = None
+        self._login_not_before_s = 0.0
+        self._good: Counter[str] = Counter()
+        self._silences: Counter[str] = Counter()
+        self._missed: set[str] = set()
 
     @property
     def requests(self) -> int:
@@ -66,157 +89,155 @@ class MarathonClient:
         return self._http.received_bytes
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; what is still asked for is never told."""
         self._http.close()
 
+    def wake(self) -> None:
+        """Have a wait of `told` end at once; any thread may ask for it."""
+        self._http.wake()
+
     def apps(self) -> list[dict[str, Any]]:
-        """Read all apps with their tasks, in no particular order (MARATHON.md 1.1).
+        """Read all apps with their tasks, in no particular order (MARATHON.md 1.1); nothing else may be asked for.
 
         Raises:
             MarathonUnreachable: no endpoint gave a usable answer; the message names each with its reason.
             LoginError: the login was refused or could not be asked.
 
         """
-        asked = _Asked([ALL_APPS], _apps)
-        if failed := self._ask(asked):
-            raise failed[ALL_APPS]
-        return asked.found[ALL_APPS]
+        self.ask([None])
+        while not (told := self.told()):
+            pass
+        [(_, apps, failure)] = told
+        if failure:
+            raise failure
+        return list(apps)
 
-    def apps_by_id(self, app_ids: Iterable[str]) -> AppAnswers:
-        """Read each of these apps alone, with its tasks, several at once (MARATHON.md 1.3); raises nothing."""
-        paths = {app_id: f"/v2/apps/{quote(app_id.lstrip('/'), safe='/')}" for app_id in app_ids}
-        asked = _Asked(paths.values(), _app)
-        failed = self._ask(asked)
-        return AppAnswers(
-            {app_id: asked.found[path] for app_id, path in paths.items() if path in asked.found},
-            {app_id: str(failed[path]) for app_id, path in paths.items() if path in failed},
-        )
+    def ask(self, app_ids: Iterable[str | None]) -> None:
+        """Begin to ask for single apps (MARATHON.md 1.3), and for all where the id is None, each for itself."""
+        first = self._urls[0]
+        self._send([_Ask(app_id, first, self._good[first]) for app_id in app_ids], first)
 
-    def _ask(self, asked: _Asked[T]) -> dict[str, MarathonError]:
-        """Ask each endpoint for what those before it did not give; give by path why there is still no answer."""
-        for url in tuple(self._urls):
-            nothing_yet = not asked.found
-            try:
-                for path, outcome in self._answers(url, asked.missing):
-                    asked.take(url, path, outcome)
-            except LoginError as error:
-                # The next endpoint would need the same login.
-                return dict.fromkeys(asked.missing, error)
-            if asked.found and nothing_yet:
-                self._prefer(url, asked.reasons[next(iter(asked.found))])
-            if not asked.missing:
-                break
-        return {path: _no_answer(asked.reasons[path]) for path in asked.missing}
+    def drop(self, app_ids: Iterable[str]) -> None:
+        """Ask for these no longer; nothing is told of them."""
+        dropped = set(app_ids)
+        self._told = [told for told in self._told if told.app_id not in dropped]
+        for exchange, ask in tuple(self._asks.items()):
+            if ask.app_id in dropped:
+                self._forget(exchange)
 
-    def _answers(self, url: str, paths: list[str]) -> Iterator[tuple[str, Answer | MarathonUnreachable]]:
-        """Ask one endpoint; a path that it refuses with a login that can be renewed comes a second time."""
-        refused = []
-        for path, outcome in self._send(url, paths):
-            yield path, outcome
-            if isinstance(outcome, Answer) and outcome.status == HTTPStatus.UNAUTHORIZED:
-                refused.append(path)
-        if refused and self._login.renew():
-            yield from self._send(url, refused)
+    def told(self, within_s: float = TICK_S) -> list[Told]:
+        """Give what has come of what was asked for, each once; waits for some, `within_s` and a tick at the most."""
+        for exchange, outcome in () if self._told else self._http.over(within_s):
+            if ask := self._asks.pop(exchange, None):
+                self._take(ask, outcome)
+        told, self._told = self._told, []
+        return told
 
-    def _send(self, url: str, paths: list[str]) -> Iterator[tuple[str, Answer | MarathonUnreachable]]:
-        """Ask one endpoint once; after `MOST_AT_ONCE` silences in a row the rest fail without being asked.
-
-        So an endpoint that hangs costs one timeout, however many paths there are.
-        """
-        secret_headers = self._login.headers(self._http)
-        left, silences = set(paths), 0
-        requests = (Request(url + path, HEADERS, secret_headers) for path in paths)
-        with closing(self._http.send_all(requests)) as outcomes:
-            for request, outcome in outcomes:
-                path = request.url.removeprefix(url)
-                left.remove(path)
-                yield path, outcome
-                silences = 0 if isinstance(outcome, Answer) else silences + 1
-                if silences == MOST_AT_ONCE:
-                    yield from ((path, outcome) for path in left)
-                    return
-
-    def _prefer(self, url: str, reasons: dict[str, str]) -> None:
-        if url == self._urls[0]:
+    def _send(self, asks: list[_Ask], url: str) -> None:
+        """Ask one endpoint; all fail if there is no login, since the next endpoint would need the same."""
+        try:
+            login = self._current_login = self._headers()
+        except LoginError as error:
+            self._told += [Told(ask.app_id, failure=error) for ask in asks]
             return
-        log.warning("Marathon is asked at %s from now on, since %s", url, _listed(reasons))
-        self._urls.remove(url)
-        self._urls.insert(0, url)
+        for ask in asks:
+            ask.url, ask.login = url, login
+            request = Request(url + self._path(ask.app_id), HEADERS, login)
+            self._asks[self._http.begin(request, first=ask.app_id is None)] = ask
 
+    def _headers(self) -> tuple[str, ...]:
+        """Give the secret headers; what failed a moment ago is not tried for each of many requests."""
+        if self._login_failure and time.monotonic() < self._login_not_before_s:
+            raise self._login_failure
+        self._login_failure = None
+        try:
+            return self._login.headers(self._http)
+        except LoginError as error:
+            self._login_failure, self._login_not_before_s = error, time.monotonic() + LOGIN_PAUSE_S
+            raise
 
-class _Asked(Generic[T]):
-    """Paths that are asked for: what was `found`, and the `reasons` of each endpoint that gave nothing.
+    def _path(self, app_id: str | None) -> str:
+        if app_id is not None:
+            return f"/v2/apps/{quote(app_id.lstrip('/'), safe='/')}"
+        return f"{ALL_APPS}&label={quote(self._selector.expression)}" if self._selector else ALL_APPS
 
-    Args:
-        paths: what to ask for.
-        read: takes what was asked for out of a good answer, or raises MarathonAnswerError.
+    def _forget(self, exchange: Exchange) -> _Ask:
+        self._http.drop(exchange)
+        return self._asks.pop(exchange)
 
-    """
-
-    def __init__(self, paths: Iterable[str], read: Callable[[Answer], T]) -> None:
-        self.found: dict[str, T] = {}
-        self.reasons: dict[str, dict[str, str]] = {path: {} for path in paths}
-        self._read = read
-
-    @property
-    def missing(self) -> list[str]:
-        """The paths that were not found yet."""
-        return [path for path in self.reasons if path not in self.found]
-
-    def take(self, url: str, path: str, outcome: Answer | MarathonUnreachable) -> None:
-        """Take what came of asking `url` for `path`."""
+    def _take(self, ask: _Ask, outcome: Outcome) -> None:
+        """Take what came of asking one endpoint; a login that was refused and can be renewed has it asked again."""
         if isinstance(outcome, MarathonUnreachable):
-            self.reasons[path][url] = str(outcome)
+            url = ask.url
+            self._fail(ask, str(outcome))
+            self._note_silence(url, str(outcome))
+            return
+        self._silences[ask.url] = 0
+        if outcome.status == HTTPStatus.UNAUTHORIZED and not ask.renewed and self._renewed(ask.login):
+            ask.renewed = True
+            self._send([ask], ask.url)
             return
         try:
-            self.found[path] = self._read(outcome)
+            content = self._read(ask.app_id, outcome)
         except MarathonAnswerError as error:
-            self.reasons[path][url] = str(error)
+            self._fail(ask, str(error))
+        else:
+            self._good[ask.url] += 1
+            self._told.append(Told(ask.app_id, content))
+            self._prefer(ask)
 
+    def _renewed(self, refused: tuple[str, ...]) -> bool:
+        """Whether there is another login than the refused one, or can be; it is renewed for the first to say so."""
+        return refused != self._current_login or self._login.renew()
 
-def _no_answer(reasons: dict[str, str]) -> MarathonUnreachable:
-    return MarathonUnreachable("no Marathon gave a usable answer: " + _listed(reasons))
+    def _read(self, app_id: str | None, answer: Answer) -> Any:
+        """Take what was asked for out of an answer, without the apps that are not selected."""
+        selector = self._selector
+        if app_id is None:
+            apps = all_apps(answer)
+            return [app for app in apps if selector.selects(app)] if selector else apps
+        app = one_app(answer)
+        if app is None or selector is None or selector.selects(app):
+            return app
+        if selector.misses(app) and app_id not in self._missed:
+            self._missed.add(app_id)
+            log.warning("app %s is not read: %s does not select it (--select-by-group)", app_id, selector.expression)
+        return None
+
+    def _fail(self, ask: _Ask, reason: str) -> None:
+        """Ask the next endpoint, or tell that none gave an answer."""
+        ask.reasons[ask.url] = reason
+        url = next((url for url in self._urls if url not in ask.reasons), None)
+        if url is None:
+            failure = MarathonUnreachable("no Marathon gave a usable answer: " + _listed(ask.reasons))
+            self._told.append(Told(ask.app_id, failure=failure))
+        else:
+            self._send([ask], url)
+
+    def _note_silence(self, url: str, reason: str) -> None:
+        """After `MOST_AT_ONCE` silences in a row, all that an endpoint has not begun to answer fails there.
+
+        So an endpoint that hangs costs one timeout, however much is asked for.
+        """
+        self._silences[url] += 1
+        if self._silences[url] < MOST_AT_ONCE:
+            return
+        self._silences[url] = 0
+        for exchange, ask in tuple(self._asks.items()):
+            if ask.url == url and exchange.silent:
+                self._fail(self._forget(exchange), reason)
+
+    def _prefer(self, ask: _Ask) -> None:
+        """Ask the endpoint that gave this first from now on, if the first one gave nothing meanwhile and will not."""
+        first = self._urls[0]
+        if ask.url == first or ask.first_url != first or self._good[first] > ask.first_good:
+            return
+        if any(other.url == first for other in self._asks.values()):
+            return
+        log.warning("Marathon is asked at %s from now on, since %s", ask.url, _listed(ask.reasons))
+        self._urls.remove(ask.url)
+        self._urls.insert(0, ask.url)
 
 
 def _listed(reasons: dict[str, str]) -> str:
     return "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
-
-
-def _apps(answer: Answer) -> list[dict[str, Any]]:
-    apps = _document(answer).get("apps")
-    if not isinstance(apps, list) or not all(isinstance(app, dict) for app in apps):
-        raise MarathonAnswerError("answered JSON without a list of apps")
-    return apps
-
-
-def _app(answer: Answer) -> dict[str, Any] | None:
-    if answer.status == HTTPStatus.NOT_FOUND:
-        return None
-    app = _document(answer).get("app")
-    if not isinstance(app, dict):
-        raise MarathonAnswerError("answered JSON without an app")
-    return app
-
-
-def _document(answer: Answer) -> dict[str, Any]:
-    """The JSON object that a good answer holds."""
-    if answer.status != HTTPStatus.OK:
-        raise MarathonAnswerError(named_status(answer.status))
-    try:
-        document = orjson.loads(answer.body)
-    except orjson.JSONDecodeError as error:
-        raise MarathonAnswerError(_why_no_json(answer.body, error)) from None
-    if not isinstance(document, dict):
-        raise MarathonAnswerError("answered JSON that is no object")
-    return document
-
-
-def _why_no_json(body: bytes, error: orjson.JSONDecodeError) -> str:
-    size = f"({len(body)} bytes)"
-    if not body.strip():
-        return "an empty answer"
-    if body.lstrip().startswith(b"<"):
-        return f"answered HTML {size}"
-    if "end of data" in error.msg:
-        return f"half a JSON {size}"
-    return f"broken JSON {size}: {error.msg}"

@@ -17,6 +17,8 @@ from fastlb.marathon.transfer import Tls
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from fastlb.marathon.selector import Selector
+
 
 @dataclass(frozen=True, slots=True)
 class MarathonConfig:
@@ -33,6 +35,7 @@ class MarathonConfig:
         ca_cert: the certificates to trust instead of the system's.
         verify_tls: False accepts any certificate.
         login: how to log in.
+        selector: which apps are read; all when there is none.
 
     Raises:
         UsageError: there is no URL, or one is not of the form http(s)://host..., or one carries a password.
@@ -48,6 +51,7 @@ class MarathonConfig:
     ca_cert: Path | None = None
     verify_tls: bool = True
     login: Login = field(default_factory=NoLogin)
+    selector: Selector | None = None
 
     def __post_init__(self) -> None:
         if not self.urls:

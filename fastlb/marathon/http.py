@@ -8,7 +8,7 @@ words.
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, closing
+from collections import deque
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Self
 import pycurl
 
 from fastlb.errors import MarathonUnreachable
-from fastlb.marathon.transfer import Head, Request, Tls, prepare, run_all
+from fastlb.marathon.transfer import TICK_S, Head, Request, Tls, Transfers, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable
     from types import TracebackType
 
 #: Seconds one request may take in all, however steadily its bytes trickle in.
@@ -46,8 +46,12 @@ class Answer:
         return [value for known, value in self.headers if known == name]
 
 
+Outcome = Answer | MarathonUnreachable
+"""What came of a request: a whole answer, whatever its status, or the reason why there is none, without the URL."""
+
+
 class Http:
-    """Sends requests over kept-alive connections, from one thread at a time.
+    """Sends requests over kept-alive connections, from one thread at a time (but for `wake`).
 
     `requests` and `received_bytes` (as on the wire, so compressed) count from the start, failures included.
 
@@ -76,7 +80,9 @@ class Http:
         self._read_timeout_s = read_timeout_s
         self._max_body_bytes = max_body_bytes
         self._cancelled = cancelled
-        self._multi = pycurl.CurlMulti()
+        self._transfers: Transfers[Exchange] = Transfers()
+        self._waiting: deque[Exchange] = deque()
+        self._over: list[tuple[Exchange, Outcome]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -88,45 +94,79 @@ class Http:
 
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
-        self._multi.close()
+        self._transfers.close()
+        for exchange in self._waiting:
+            exchange.curl.close()
+
+    def wake(self) -> None:
+        """Have a wait of `over` end at once; any thread may ask for it."""
+        self._transfers.wake()
 
     def send(self, request: Request) -> Answer:
-        """Send a request and wait for the whole answer, whatever its status.
+        """Send a request at once and wait for the whole answer, whatever its status; others go on meanwhile.
 
         Raises:
             MarathonUnreachable: there was no whole answer; the message is the reason, without the URL.
 
         """
-        [(_, outcome)] = self.send_all([request])
-        if isinstance(outcome, MarathonUnreachable):
-            raise outcome
-        return outcome
+        mine = self._exchange(request)
+        self._start(mine)
+        while True:
+            for exchange, outcome in self._step(TICK_S):
+                if exchange is not mine:
+                    self._over.append((exchange, outcome))
+                elif isinstance(outcome, MarathonUnreachable):
+                    raise outcome
+                else:
+                    return outcome
 
-    def send_all(self, requests: Iterable[Request]) -> Generator[tuple[Request, Answer | MarathonUnreachable]]:
-        """Send requests, at most `MOST_AT_ONCE` at once, and give each with what came of it, as that comes.
-
-        Nothing else can be sent before the iterator has come to its end or was closed, which gives up the rest.
-        """
-        with ExitStack() as stack:
-            exchanges = (self._begin(request, stack) for request in requests)
-            with closing(run_all(self._multi, exchanges, MOST_AT_ONCE)) as ended:
-                for exchange, failure in ended:
-                    yield exchange.request, MarathonUnreachable(failure) if failure else exchange.answer()
-
-    def _begin(self, request: Request, stack: ExitStack) -> _Exchange:
-        exchange = _Exchange(request, self._read_timeout_s, self._max_body_bytes, self._cancelled)
-        stack.callback(self._end, exchange)
-        prepare(exchange.curl, request, self._tls, self._connect_timeout_s)
-        self.requests += 1
+    def begin(self, request: Request, *, first: bool = False) -> Exchange:
+        """Have a request sent as soon as fewer than `MOST_AT_ONCE` are under way; `first`: before all that wait."""
+        exchange = self._exchange(request)
+        (self._waiting.appendleft if first else self._waiting.append)(exchange)
         return exchange
 
-    def _end(self, exchange: _Exchange) -> None:
+    def drop(self, exchange: Exchange) -> None:
+        """Give a request up whose outcome was not given yet; it never will be."""
+        self._over = [(other, outcome) for other, outcome in self._over if other is not exchange]
+        if exchange in self._waiting:
+            self._waiting.remove(exchange)
+            exchange.curl.close()
+        elif exchange in self._transfers:
+            self._transfers.end(exchange)
+            self._finish(exchange)
+
+    def over(self, within_s: float) -> list[tuple[Exchange, Outcome]]:
+        """Give the requests that are over, perhaps none; waits for one, `within_s` and a tick at the most."""
+        while self._waiting and len(self._transfers) < MOST_AT_ONCE:
+            self._start(self._waiting.popleft())
+        over, self._over = self._over, []
+        return over or self._step(within_s)
+
+    def _exchange(self, request: Request) -> Exchange:
+        return Exchange(request, self._read_timeout_s, self._max_body_bytes, self._cancelled)
+
+    def _start(self, exchange: Exchange) -> None:
+        prepare(exchange.curl, exchange.request, self._tls, self._connect_timeout_s)
+        exchange.start()
+        self._transfers.begin(exchange)
+        self.requests += 1
+
+    def _step(self, within_s: float) -> list[tuple[Exchange, Outcome]]:
+        return [(exchange, self._outcome(exchange, failure)) for exchange, failure in self._transfers.step(within_s)]
+
+    def _outcome(self, exchange: Exchange, failure: str) -> Outcome:
+        outcome = MarathonUnreachable(failure) if failure else exchange.answer()
+        self._finish(exchange)
+        return outcome
+
+    def _finish(self, exchange: Exchange) -> None:
         self.received_bytes += exchange.received_bytes
         exchange.curl.close()
 
 
-class _Exchange:
-    """What one running request has received so far, and the limits it has to keep."""
+class Exchange:
+    """One request: what it has received so far, and the limits it has to keep."""
 
     def __init__(
         self, request: Request, read_timeout_s: float, max_body_bytes: int, cancelled: Callable[[], bool]
@@ -139,7 +179,7 @@ class _Exchange:
         self._read_timeout_s = read_timeout_s
         self._max_body_bytes = max_body_bytes
         self._cancelled = cancelled
-        self._last_byte_s = time.monotonic()
+        self._last_byte_s = 0.0
         self.curl.setopt(pycurl.ACCEPT_ENCODING, "gzip")
         self.curl.setopt(pycurl.TIMEOUT_MS, int(TOTAL_TIMEOUT_S * 1000))
         self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
@@ -147,7 +187,17 @@ class _Exchange:
         self.curl.setopt(pycurl.XFERINFOFUNCTION, self._take_progress)
         self.curl.setopt(pycurl.NOPROGRESS, False)
 
+    @property
+    def silent(self) -> bool:
+        """Whether nothing of an answer has come yet."""
+        return not self._head.status
+
+    def start(self) -> None:
+        """Begin to count the time."""
+        self._last_byte_s = time.monotonic()
+
     def answer(self) -> Answer:
+        """Give what came, whole."""
         return Answer(
             status=self._head.status,
             headers=tuple(self._head.headers),

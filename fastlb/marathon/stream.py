@@ -182,11 +182,11 @@ class _Connection:
 
     def follow(self, request: Request) -> str:
         """Send the request and deliver what comes until it ends; give the reason why it did."""
-        with closing(pycurl.CurlMulti()) as multi, closing(pycurl.Curl()) as curl:
+        with closing(pycurl.Curl()) as curl:
             prepare(curl, request, self._config.tls, self._config.stream_connect_timeout_s)
             curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
             curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
-            return run(multi, curl, request, self._tick) or self._why_refused() or "Marathon closed it"
+            return run(curl, request, self._tick) or self._why_refused() or "Marathon closed it"
 
     def _take_header(self, line: bytes) -> None:
         self._last_byte_s = time.monotonic()

@@ -1,8 +1,8 @@
 """Transfers with libcurl, and the rules that hold for each one: TLS, redirects, credentials, giving up.
 
 It must not know what is transferred; plain requests and the event stream both go through here. Data flows:
-a `Request` -> `prepare` -> a handle, to which the caller adds where the bytes go -> `run`, or `run_all` for
-several at once -> nothing, or why it failed.
+a `Request` -> `prepare` -> a handle, to which the caller adds where the bytes go -> `run`, or `Transfers` for
+any number of them side by side -> nothing, or why it failed.
 
 Redirects (MARATHON.md 1.8): a GET follows one, and takes its credentials along even to another host, since
 that is how a follower points at the leader. From https to plain http it takes them never: the redirect is
@@ -11,17 +11,18 @@ refused instead.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
+import socket
 import ssl
-import time
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
 
 import pycurl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
 #: Seconds after which an idle connection is not used again: Marathon closes it after 30 (MARATHON.md 1.7).
@@ -110,38 +111,91 @@ def prepare(curl: pycurl.Curl, request: Request, tls: Tls, connect_timeout_s: fl
     _check_server(curl, tls)
 
 
-def run(multi: pycurl.CurlMulti, curl: pycurl.Curl, request: Request, give_up: Callable[[], str]) -> str:
-    """Carry out one prepared transfer to its end, as `run_all` does; give why it failed, or nothing."""
-    [(_, failure)] = run_all(multi, [_Single(curl, request, give_up)], 1)
-    return failure
-
-
-def run_all(multi: pycurl.CurlMulti, transfers: Iterable[T], most: int) -> Generator[tuple[T, str]]:
-    """Carry out transfers, at most `most` at once; give each as it ends, with the reason why it failed, or nothing.
-
-    The next one is taken from `transfers` only when it can begin. Closing the iterator ends what is under way. No
-    reason holds an address or a secret.
+class Transfers(Generic[T]):
+    """Carries out prepared transfers, side by side; for one thread, but for `wake`. No reason holds an address or
+    a secret.
     """
-    waiting = iter(transfers)
-    running: dict[pycurl.Curl, T] = {}
-    try:
-        while True:
-            for transfer in islice(waiting, most - len(running)):
-                multi.add_handle(transfer.curl)
-                running[transfer.curl] = transfer
-            if not running:
-                return
-            multi.perform()
-            ended = _ended(multi, running)
-            for transfer, _ in ended:
-                multi.remove_handle(transfer.curl)
-                del running[transfer.curl]
-            yield from ended
-            if not ended:
-                _wait(multi)
-    finally:
-        for curl in running:
-            multi.remove_handle(curl)
+
+    def __init__(self) -> None:
+        self._multi = pycurl.CurlMulti()
+        self._running: dict[pycurl.Curl, T] = {}
+        self._woken, self._waker = socket.socketpair()
+        self._woken.setblocking(False)
+        self._waker.setblocking(False)
+
+    def __len__(self) -> int:
+        """How many are under way."""
+        return len(self._running)
+
+    def close(self) -> None:
+        """End what is under way, and all connections."""
+        for transfer in tuple(self._running.values()):
+            self.end(transfer)
+        self._multi.close()
+        self._woken.close()
+        self._waker.close()
+
+    def __contains__(self, transfer: T) -> bool:
+        """Whether it is under way."""
+        return transfer.curl in self._running
+
+    def begin(self, transfer: T) -> None:
+        """Have it carried out from the next `step` on."""
+        self._multi.add_handle(transfer.curl)
+        self._running[transfer.curl] = transfer
+
+    def end(self, transfer: T) -> None:
+        """Carry it out no longer."""
+        self._multi.remove_handle(transfer.curl)
+        del self._running[transfer.curl]
+
+    def wake(self) -> None:
+        """End the wait of a `step` under way, from any thread; without one, that of the next."""
+        # A full buffer is a wake-up that nobody has seen yet; a closed one is for nobody.
+        with contextlib.suppress(OSError):
+            self._waker.send(b"w")
+
+    def step(self, within_s: float = TICK_S) -> list[tuple[T, str]]:
+        """Go on; give those that ended, each with the reason why it failed, or nothing.
+
+        Without any, it has waited for something to happen: at most `within_s` seconds, and no longer than a tick.
+        """
+        self._multi.perform()
+        ended = self._ended()
+        for transfer, _ in ended:
+            self.end(transfer)
+        if not ended:
+            self._wait(within_s)
+        return ended
+
+    def _ended(self) -> list[tuple[T, str]]:
+        """The running transfers that are over, or are to be given up, with the reason why they failed."""
+        _, done, failed = self._multi.info_read()
+        reasons = dict.fromkeys(done, "")
+        for curl, code, text in failed:
+            running = self._running[curl]
+            reasons[curl] = running.give_up() or _why_failed(curl, running.request, code, text)
+        for curl in self._running.keys() - reasons.keys():
+            if reason := self._running[curl].give_up():
+                reasons[curl] = reason
+        return [(self._running[curl], reason) for curl, reason in reasons.items()]
+
+    def _wait(self, within_s: float) -> None:
+        """Wait for the sockets of the transfers, for libcurl's own timers, for `wake`, or for the next tick."""
+        due_ms = self._multi.timeout()
+        wait_s = min(TICK_S, within_s, *([due_ms / 1000] if due_ms >= 0 else ()))
+        readable, writable, exceptional = self._multi.fdset()
+        if not (readable or writable or exceptional):
+            wait_s = min(NO_SOCKET_TICK_S, wait_s)
+        watched = select.poll()
+        watched.register(self._woken, select.POLLIN)
+        for descriptor in {*readable, *writable, *exceptional}:
+            reads, writes = descriptor in readable, descriptor in writable
+            watched.register(descriptor, reads * select.POLLIN | writes * select.POLLOUT | select.POLLPRI)
+        watched.poll(wait_s * 1000)
+        with contextlib.suppress(BlockingIOError):
+            while self._woken.recv(1024):
+                pass
 
 
 class _Single(NamedTuple):
@@ -152,26 +206,13 @@ class _Single(NamedTuple):
     give_up: Callable[[], str]
 
 
-def _ended(multi: pycurl.CurlMulti, running: dict[pycurl.Curl, T]) -> list[tuple[T, str]]:
-    """The running transfers that are over, or are to be given up, with the reason why they failed."""
-    _, done, failed = multi.info_read()
-    reasons = dict.fromkeys(done, "")
-    for curl, code, text in failed:
-        reasons[curl] = running[curl].give_up() or _why_failed(curl, running[curl].request, code, text)
-    for curl in running.keys() - reasons.keys():
-        if reason := running[curl].give_up():
-            reasons[curl] = reason
-    return [(running[curl], reason) for curl, reason in reasons.items()]
-
-
-def _wait(multi: pycurl.CurlMulti) -> None:
-    """Wait for the sockets of the transfers, for libcurl's own timers, or for the next tick."""
-    due_ms = multi.timeout()
-    tick_s = TICK_S if due_ms < 0 else min(TICK_S, due_ms / 1000)
-    if any(multi.fdset()):
-        multi.select(tick_s)
-    else:
-        time.sleep(min(NO_SOCKET_TICK_S, tick_s))
+def run(curl: pycurl.Curl, request: Request, give_up: Callable[[], str]) -> str:
+    """Carry out one prepared transfer to its end; give why it failed, or nothing."""
+    with contextlib.closing(Transfers[_Single]()) as transfers:
+        transfers.begin(_Single(curl, request, give_up))
+        while not (ended := transfers.step()):
+            pass
+    return ended[0][1]
 
 
 def _why_failed(curl: pycurl.Curl, request: Request, code: int, text: str) -> str:

@@ -1,6 +1,6 @@
 """What reconcile does, without threads, clock and HAProxy; and what a process without a past makes of the same apps.
 
-    events --marks--> reading --answer--> store --decide, refuse, accept--> rendering   (`Loop`: the rooms themselves)
+    events --mirroring--> reading --answer--> store --decide, refuse, accept--> rendering  (`Loop`: the rooms themselves)
     the same answers --> documents that count --> rendering by new rooms                (`Memory`, `fresh_rendering`)
 
 `Memory` says in terms of documents what is kept on purpose. It shares no code with the store and the quarantine.
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.decision import Decider
 from fastlb.events import mark_of
-from fastlb.marks import Marks
+from fastlb.marks import Reading
+from fastlb.mirroring import LONGEST_PAUSE_S, Mirroring
 from fastlb.store import Store
 from tests.fakes.apps import read_all, renderer_of, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from fastlb.marks import Reading
     from fastlb.render import Rendering
     from tests.fakes.apps import Json
 
@@ -53,30 +53,34 @@ class Loop:
         self.decider = Decider(Store(GRACE_S, expects_apps=expects_apps), renderer_of(*argv), rules)
         self.rendering: Rendering | None = None
         self._files = files
-        self._marks = Marks(MOST_SINGLE)
-        self._marks.mark_everything()
+        self._mirroring = Mirroring(0.0, 0.0)
+        self._mirroring.resync(0.0, repairs=False)
+        self._grace_s = 0.0
         self._now_s = 0.0
 
     def hear(self, event: Json) -> None:
-        self._marks.note(mark_of(event), self.decider.cannot_matter)
+        self._mirroring.note(mark_of(event), self._now_s, self.decider.cannot_matter)
 
     def resync(self) -> None:
         self.decider.quarantine.release_all()
-        self._marks.mark_everything()
+        self._mirroring.resync(self._now_s, repairs=False)
 
     def take(self) -> Reading:
-        return self._marks.take()
+        """Return what is to be read when every quiet time and every pause is over."""
+        self._now_s += 2 * LONGEST_PAUSE_S
+        reading = self._mirroring.take(self._now_s, single=self.decider.store.complete) or Reading()
+        return Reading(everything=True) if len(reading.app_ids) > MOST_SINGLE else reading
 
     def fail(self, reading: Reading) -> None:
-        self._marks.again(reading)
+        self._mirroring.failed(reading, self._now_s)
 
     def learn_everything(self, documents: Sequence[Json]) -> bool:
         """Return whether the answer was believed; if not, time passes."""
-        held_back_s = self.decider.store.take(documents, self._now_s).held_back_s
-        self._marks.reconsider(self.decider.cannot_matter)
-        if held_back_s is not None:
-            self._marks.mark_everything()
-            self._now_s += held_back_s
+        taken = self.decider.store.take(documents, self._grace_s)
+        self._mirroring.answered_everything(taken.changed, self._now_s, self.decider.cannot_matter)
+        if taken.held_back_s is not None:
+            self._mirroring.want_everything(self._now_s)
+            self._grace_s += taken.held_back_s
             return False
         self._reconcile()
         return True
@@ -84,9 +88,9 @@ class Loop:
     def learn_apps(self, answers: Mapping[str, Json | None]) -> bool:
         """Return whether a decision was made."""
         taken = self.decider.store.take_apps(answers)
-        self._marks.reconsider(self.decider.cannot_matter)
+        self._mirroring.answered(answers.keys(), self._now_s, self.decider.cannot_matter)
         if taken.order_unknown:
-            self._marks.mark_everything()
+            self._mirroring.want_everything(self._now_s)
             return False
         if taken.changed or self.decider.store.notes:
             self._reconcile()

@@ -7,7 +7,7 @@ import ssl
 import threading
 import time
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jwt
 import orjson
@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from fastlb.errors import CredentialsError, LoginError, MarathonUnreachable, UsageError
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.marathon import (
-    AppAnswers,
     BasicLogin,
     DcosLogin,
     EventStream,
@@ -258,6 +257,27 @@ def as_found(app_ids: list[str]) -> dict[str, Any]:
     return {app_id: {"id": app_id} for app_id in app_ids}
 
 
+class AppAnswers(NamedTuple):
+    """What single apps are: the JSON of those found by id, None for one that is not there; why others failed."""
+
+    found: dict[str, Any]
+    failed: dict[str, str]
+
+
+def apps_by_id(client: MarathonClient, app_ids: list[str]) -> AppAnswers:
+    """Ask for these apps and wait until each of them was told of once."""
+    answers = AppAnswers({}, {})
+    client.ask(app_ids)
+    while len(answers.found) + len(answers.failed) < len(app_ids):
+        for app_id, content, failure in client.told():
+            assert app_id not in {*answers.found, *answers.failed}
+            if failure:
+                answers.failed[app_id] = str(failure)
+            else:
+                answers.found[app_id] = content
+    return answers
+
+
 class Crowd:
     """Holds each answer back until `most` requests were under way at the same time, and notes how many ever were."""
 
@@ -282,13 +302,13 @@ class Crowd:
 
 def test_an_app_is_read_by_its_path_with_the_slashes_as_they_are(marathon, client_of):
     marathon.answers["/v2/apps/group/web"] = json_answer({"app": {"id": "/group/web"}})
-    assert client_of(marathon.url).apps_by_id(["/group/web"]) == AppAnswers({"/group/web": {"id": "/group/web"}}, {})
+    assert apps_by_id(client_of(marathon.url), ["/group/web"]) == AppAnswers({"/group/web": {"id": "/group/web"}}, {})
     assert marathon.seen[0].headers["User-Agent"] == "marathon-lb"
 
 
 def test_an_app_that_marathon_does_not_know_is_none(marathon, other, client_of):
     app_ids = serve(marathon, 2)
-    found = client_of(marathon.url, other.url).apps_by_id([*app_ids, "/gone"]).found
+    found = apps_by_id(client_of(marathon.url, other.url), [*app_ids, "/gone"]).found
     assert found == as_found(app_ids) | {"/gone": None}
     assert other.seen == []
 
@@ -298,7 +318,7 @@ def test_thirty_apps_are_read_eight_at_a_time_over_connections_that_are_kept(mar
     app_ids = serve(marathon, 30, lambda document: crowd.hold(json_answer(document)))
     client = client_of(marathon.url)
     for _ in range(2):
-        assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+        assert apps_by_id(client, app_ids) == AppAnswers(as_found(app_ids), {})
     assert crowd.seen_at_once == MOST_AT_ONCE
     assert len(marathon.connections) == MOST_AT_ONCE
     assert client.requests == len(marathon.seen) == 60
@@ -307,7 +327,7 @@ def test_thirty_apps_are_read_eight_at_a_time_over_connections_that_are_kept(mar
 def test_bytes_of_many_answers_are_counted_as_they_were_sent(marathon, client_of):
     app_ids = serve(marathon, 20, lambda document: answer(orjson.dumps(document)))
     client = client_of(marathon.url)
-    client.apps_by_id(app_ids)
+    apps_by_id(client, app_ids)
     assert client.received_bytes == sum(len(orjson.dumps({"app": {"id": app_id}})) for app_id in app_ids)
 
 
@@ -319,7 +339,7 @@ def test_one_slow_app_does_not_hold_up_the_others(marathon, client_of):
         json_answer({"app": {"id": app_ids[0]}})(handler)
 
     marathon.answers[path_of(app_ids[0])] = slow
-    assert client_of(marathon.url).apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert apps_by_id(client_of(marathon.url), app_ids) == AppAnswers(as_found(app_ids), {})
 
 
 # Silence is tried apart: there the good answers have to come within the timeout, so that it has to be a long one.
@@ -332,7 +352,7 @@ def test_a_bad_answer_for_one_of_twenty_apps_fails_alone_and_is_named(reason, ma
     app_ids = serve(marathon, 20)
     bad = app_ids[7]
     marathon.answers[path_of(bad)] = BAD_APPS[reason]
-    answers = client_of(marathon.url).apps_by_id(app_ids)
+    answers = apps_by_id(client_of(marathon.url), app_ids)
     assert answers.found == as_found([app_id for app_id in app_ids if app_id != bad])
     assert list(answers.failed) == [bad]
     assert f"{marathon.url}: {reason}" in answers.failed[bad]
@@ -341,14 +361,14 @@ def test_a_bad_answer_for_one_of_twenty_apps_fails_alone_and_is_named(reason, ma
 def test_an_app_that_marathon_never_answers_for_fails_alone(marathon, client_of):
     app_ids = serve(marathon, 20)
     marathon.answers[path_of(app_ids[7])] = silence
-    answers = client_of(marathon.url, read_timeout_s=3).apps_by_id(app_ids)
+    answers = apps_by_id(client_of(marathon.url, read_timeout_s=3), app_ids)
     assert answers.found == as_found([app_id for app_id in app_ids if app_id != app_ids[7]])
     assert answers.failed == {app_ids[7]: f"no Marathon gave a usable answer: {marathon.url}: no byte for 3 s"}
 
 
 def test_an_app_with_another_id_is_passed_on_as_it_is(marathon, client_of):
     marathon.answers[path_of("/a")] = json_answer({"app": {"id": "/b"}})
-    assert client_of(marathon.url).apps_by_id(["/a"]).found == {"/a": {"id": "/b"}}
+    assert apps_by_id(client_of(marathon.url), ["/a"]).found == {"/a": {"id": "/b"}}
 
 
 def test_only_the_apps_that_failed_are_asked_for_at_the_next_endpoint(marathon, other, client_of, caplog):
@@ -356,9 +376,9 @@ def test_only_the_apps_that_failed_are_asked_for_at_the_next_endpoint(marathon, 
     serve(other, 20)
     marathon.answers[path_of(app_ids[3])] = json_answer({}, 500)
     client = client_of(marathon.url, other.url)
-    assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert apps_by_id(client, app_ids) == AppAnswers(as_found(app_ids), {})
     assert other.paths() == [path_of(app_ids[3])]
-    client.apps_by_id(app_ids[:1])
+    apps_by_id(client, app_ids[:1])
     assert len(other.seen) == 1, "the first endpoint works, so it stays the first"
     assert caplog.text == ""
 
@@ -366,7 +386,7 @@ def test_only_the_apps_that_failed_are_asked_for_at_the_next_endpoint(marathon, 
 def test_an_app_that_fails_everywhere_has_the_reason_of_each_endpoint(marathon, other, client_of):
     marathon.answers[path_of("/a")] = json_answer({}, 500)
     other.answers[path_of("/a")] = json_answer({}, 503)
-    reason = client_of(marathon.url, other.url).apps_by_id(["/a"]).failed["/a"]
+    reason = apps_by_id(client_of(marathon.url, other.url), ["/a"]).failed["/a"]
     assert f"{marathon.url}: HTTP 500" in reason
     assert f"{other.url}: HTTP 503" in reason
 
@@ -376,14 +396,14 @@ def test_the_endpoint_that_gave_single_apps_is_asked_first_from_then_on(marathon
     nobody = f"http://127.0.0.1:{free_port()}"
     client = client_of(nobody, marathon.url)
     for _ in range(2):
-        assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+        assert apps_by_id(client, app_ids) == AppAnswers(as_found(app_ids), {})
     assert client.requests == 2 * len(app_ids) + MOST_AT_ONCE
     assert f"asked at {marathon.url} from now on, since {nobody}: connection refused" in caplog.text
 
 
 def test_an_endpoint_that_hangs_costs_one_timeout_however_many_apps_are_asked_for(marathon, client_of):
     app_ids = serve(marathon, 30, lambda _: silence)
-    answers = client_of(marathon.url, read_timeout_s=0.3).apps_by_id(app_ids)
+    answers = apps_by_id(client_of(marathon.url, read_timeout_s=0.3), app_ids)
     assert answers.found == {}
     assert set(answers.failed) == set(app_ids)
     assert all("no byte for 0.3 s" in reason for reason in answers.failed.values())
@@ -393,16 +413,16 @@ def test_an_endpoint_that_hangs_costs_one_timeout_however_many_apps_are_asked_fo
 def test_kept_connections_that_marathon_closed_cost_no_failure(marathon, client_of):
     app_ids = serve(marathon, 20)
     client = client_of(marathon.url)
-    client.apps_by_id(app_ids)
+    apps_by_id(client, app_ids)
     marathon.cut()
-    assert client.apps_by_id(app_ids).failed == {}
+    assert apps_by_id(client, app_ids).failed == {}
 
 
 def test_a_client_that_read_single_apps_reads_everything_over_the_same_connections(marathon, client_of):
     app_ids = serve(marathon, 20)
     marathon.answers[APPS] = json_answer({"apps": []})
     client = client_of(marathon.url)
-    client.apps_by_id(app_ids)
+    apps_by_id(client, app_ids)
     connections = len(marathon.connections)
     assert client.apps() == []
     assert len(marathon.connections) == connections
@@ -412,7 +432,7 @@ def test_a_follower_of_single_apps_is_followed_with_credentials(marathon, other,
     app_ids = serve(other, 20, lambda document: protected(BASIC_HEADER, json_answer(document)))
     for app_id in app_ids:
         marathon.answers[path_of(app_id)] = redirect(other.url)
-    assert client_of(marathon.url, login=BASIC).apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert apps_by_id(client_of(marathon.url, login=BASIC), app_ids) == AppAnswers(as_found(app_ids), {})
 
 
 # Login
@@ -584,7 +604,7 @@ def test_a_token_refused_for_many_apps_is_renewed_once_and_only_those_are_asked_
     for app_id in app_ids[5:]:
         dcos.allow(path_of(app_id), dcos.fake.answers[path_of(app_id)], 2)
     client = client_of(dcos.fake.url, login=DcosLogin(dcos.credential()))
-    assert client.apps_by_id(app_ids) == AppAnswers(as_found(app_ids), {})
+    assert apps_by_id(client, app_ids) == AppAnswers(as_found(app_ids), {})
     assert dcos.issued == 2
     assert client.requests == 2 + 20 + 15
 
@@ -598,7 +618,7 @@ def test_a_login_that_fails_on_the_way_loses_no_app_that_was_read(dcos, other, c
 
     dcos.fake.answers["/acs/api/v1/auth/login"] = once
     dcos.allow(path_of(app_ids[4]), silence, 2)
-    answers = client_of(dcos.fake.url, other.url, login=DcosLogin(dcos.credential())).apps_by_id(app_ids)
+    answers = apps_by_id(client_of(dcos.fake.url, other.url, login=DcosLogin(dcos.credential())), app_ids)
     assert answers.found == as_found([app_id for app_id in app_ids if app_id != app_ids[4]])
     assert list(answers.failed) == [app_ids[4]]
     assert "/auth/login: HTTP 503 without a token" in answers.failed[app_ids[4]]

@@ -13,7 +13,7 @@ from fastlb.cli import build_parser
 from fastlb.decision import Decider
 from fastlb.errors import PublishError
 from fastlb.events import EventArrived, StreamOpened, mark_of
-from fastlb.inbox import AppsFetched, FetchFailed
+from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed
 from fastlb.journal import Journal
 from fastlb.marks import Reading
 from fastlb.reconcile import Hands, Reconciler
@@ -36,6 +36,7 @@ class FullDisk:
     count = 0
 
     def run(self, _rendering):
+        self.count += 1
         raise PublishError("no room for a trial")
 
 
@@ -46,10 +47,15 @@ def loop(tmp_path):
     settings = read_settings(build_parser().parse_args([*argv, "--run-dir", str(tmp_path)]))
     decider = Decider(Store(100.0), renderer_of(), rules_of())
     fetcher = Fetcher()
-    hands = Hands(fetcher, resolver=None, trial=FullDisk(), applier=None, journal=Journal(None))
+    trial = FullDisk()
+    hands = Hands(fetcher, resolver=None, trial=trial, applier=None, journal=Journal(None))
     reconciler = Reconciler(settings, decider, hands, SimpleQueue())
     return SimpleNamespace(
-        store=decider.store, orders=fetcher.orders, tell=reconciler._handle, tick=reconciler._run_timers
+        store=decider.store,
+        orders=fetcher.orders,
+        trial=trial,
+        tell=reconciler._handle,
+        tick=reconciler._run_timers,
     )
 
 
@@ -60,6 +66,9 @@ def status(app_id):
 def test_no_app_is_read_alone_before_everything_was_read_once(loop):
     loop.tell(status("/a"))
     loop.tick()
+    assert loop.orders == []
+    loop.tell(StreamOpened("http://127.0.0.1:1"))
+    loop.tick()
     assert [order.everything for order in loop.orders] == [True]
 
 
@@ -68,16 +77,17 @@ def test_a_task_event_that_came_before_the_answer_that_makes_its_app_matter_is_n
     loop.tell(EventArrived(mark_of({"eventType": "api_post_event", "appDefinition": {"id": "/a"}}), monotonic()))
     loop.tick()
     loop.tell(status("/a"))
-    loop.tell(AppsFetched({"/a": app("/a")}, frozenset(), 0.0, 0))
+    loop.tell(AppsFetched({"/a": app("/a")}, 0.0, 0))
     loop.tick()
     assert [order.app_ids for order in loop.orders] == [{"/a"}, {"/a"}]
 
 
 def test_an_event_has_its_app_read_alone_once_everything_is_known(loop):
     loop.store.take([app("/a"), app("/b")], 0.0)
-    loop.tell(status("/a"))
+    event = status("/a")
+    loop.tell(event)
     loop.tick()
-    assert loop.orders == [Reading(everything=False, app_ids=frozenset({"/a"}))]
+    assert loop.orders == [Reading(False, frozenset({"/a"}), event.at_monotonic_s)]
 
 
 def test_a_task_event_of_another_groups_app_has_nothing_read(loop):
@@ -94,72 +104,72 @@ def test_a_stream_that_opens_has_everything_read(loop):
     assert [order.everything for order in loop.orders] == [True]
 
 
-def test_one_reading_at_a_time_and_what_is_marked_meanwhile_comes_next(loop):
+def test_an_app_is_read_while_another_reading_is_under_way(loop):
     loop.store.take([app("/a"), app("/b")], 0.0)
-    loop.tell(status("/a"))
+    for app_id in ("/a", "/b"):
+        loop.tell(status(app_id))
+        loop.tick()
+    assert [order.app_ids for order in loop.orders] == [{"/a"}, {"/b"}]
+
+
+def test_answers_that_arrived_together_are_decided_about_once(loop):
+    loop.store.take([app("/a"), app("/b")], 0.0)
+    loop.tell(AppsFetched({"/a": app("/a", ports=(10001,))}, 0.0, 0))
+    loop.tell(AppsFetched({"/b": app("/b", ports=(10002,))}, 0.0, 0))
+    assert loop.trial.count == 0
     loop.tick()
-    loop.tell(status("/b"))
-    loop.tick()
-    assert len(loop.orders) == 1
-    loop.tell(FetchFailed("no answer", loop.orders[0]))
-    assert len(loop.orders) == 1
+    assert loop.trial.count == 1
 
 
 def test_events_do_not_hurry_a_marathon_that_could_not_answer(loop):
     loop.store.take([app("/a"), app("/b")], 0.0)
-    loop.tell(status("/a"))
-    loop.tick()
-    loop.tell(FetchFailed("no answer", loop.orders[0]))
+    loop.tell(AppsFailed({"/a": "no answer"}))
     loop.tell(status("/b"))
     loop.tick()
-    assert len(loop.orders) == 1
-
-
-def single(*app_ids):
-    return Reading(everything=False, app_ids=frozenset(app_ids))
+    assert loop.orders == []
 
 
 @pytest.fixture
 def failing_alone(loop):
-    """A loop that asked for /a and /b and got the same /a as before, but no /b; /b is to be read again."""
+    """A loop that was answered for /a as before, and not at all for /b."""
     loop.store.take([app("/a"), app("/b")], 0.0)
-    loop.tell(status("/a"))
-    loop.tell(status("/b"))
+    loop.tell(AppsFetched({"/a": app("/a")}, 0.1, 100))
+    loop.tell(AppsFailed({"/b": "HTTP 500"}))
     loop.tick()
-    loop.tell(AppsFetched({"/a": app("/a")}, frozenset({"/b"}), 0.1, 100))
     return loop
 
 
-def test_a_reading_goes_on_until_its_failed_apps_are_told_too(failing_alone):
-    failing_alone.tell(status("/a"))
-    failing_alone.tick()
-    assert failing_alone.orders == [single("/a", "/b")]
-    failing_alone.tell(FetchFailed("/b: HTTP 500", single("/b")))
-    failing_alone.tick()
-    assert failing_alone.orders[1:] == [single("/a", "/b")]
-
-
 def test_an_app_that_fails_alone_is_not_read_again_at_once(failing_alone):
-    failing_alone.tell(FetchFailed("/b: HTTP 500", single("/b")))
-    failing_alone.tick()
-    assert len(failing_alone.orders) == 1
+    assert failing_alone.orders == []
 
 
-def test_an_app_that_fails_alone_does_not_hold_up_events_of_others_however_often_it_fails(failing_alone):
-    for _ in range(3):
-        failing_alone.tell(FetchFailed("/b: HTTP 500", single("/b")))
+def test_an_app_that_fails_alone_does_not_hold_up_events_of_others_and_is_not_read_with_them(failing_alone):
+    failing_alone.tell(AppsFailed({"/b": "HTTP 500"}))
     failing_alone.tell(status("/a"))
     failing_alone.tick()
-    assert failing_alone.orders[1:] == [single("/a", "/b")]
+    assert [order.app_ids for order in failing_alone.orders] == [{"/a"}]
 
 
-def test_apps_of_which_one_fails_are_not_marathon_that_can_be_read_again(failing_alone, caplog):
+def test_an_app_that_cannot_be_read_is_named_once_and_so_is_that_it_can_be_again(failing_alone, caplog):
+    caplog.set_level("INFO")
+    failing_alone.tell(AppsFailed({"/b": "HTTP 500"}))
+    failing_alone.tell(AppsFailed({"/b": "HTTP 500", "/c": "HTTP 503"}))
+    failing_alone.tell(AppsFetched({"/a": app("/a")}, 0.1, 100))
+    failing_alone.tell(AppsFetched({"/b": app("/b")}, 0.1, 100))
+    failing_alone.tell(Fetched([app("/a"), app("/b")], 0.1, 100))
+    assert [record.message for record in caplog.records if "can" in record.message] == [
+        "some apps cannot be read: /c: HTTP 503; what HAProxy serves of them stays as it is",
+        "app /b can be read again",
+        "app /c can be read again",
+    ]
+
+
+def test_a_marathon_that_cannot_be_read_is_said_once_and_so_is_that_it_can_be_again(loop, caplog):
     caplog.set_level("INFO")
     for _ in range(2):
-        failing_alone.tell(FetchFailed("/b: HTTP 500", single("/b")))
-        failing_alone.tell(AppsFetched({"/a": app("/a")}, frozenset({"/b"}), 0.1, 100))
+        loop.tell(FetchFailed("nobody is there", Reading(everything=True)))
+    loop.tell(Fetched([app("/a")], 0.1, 100))
     assert [record.message for record in caplog.records if "can" in record.message] == [
-        "Marathon cannot be read: /b: HTTP 500; what HAProxy serves stays as it is"
+        "Marathon cannot be read: nobody is there; what HAProxy serves stays as it is",
+        "Marathon can be read again",
     ]
-    failing_alone.tell(AppsFetched({"/b": app("/b")}, frozenset(), 0.1, 100))
-    assert caplog.records[-1].message == "Marathon can be read again"
