@@ -32,10 +32,10 @@ _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _WHERE = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<plain>[^\[\]@]+)):(?P<port>\d{1,5})")
 _SECTION = re.compile(
     r"^[ \t]*(backend|cache|crt-store|defaults|fcgi-app|frontend|global|http-errors|listen|log-forward|mailers"
-    r"|peers|program|resolvers|ring|userlist)\b[ \t]*(.*?)[ \t\r]*$",
+    r"|peers|program|resolvers|ring|userlist)(?!\S)[ \t]*(.*?)[ \t\r]*$",
     re.MULTILINE,
 )
-_OF_SERVERS = re.compile(r"^[ \t]*(server|server-template|dynamic-cookie-key|\.\w+)\b", re.MULTILINE)
+_OF_SERVERS = re.compile(r"^[ \t]*(server|server-template|dynamic-cookie-key|\.\w+)(?!\S)", re.MULTILINE)
 _BALANCE = re.compile(r"^[ \t]*balance(?:[ \t]+(\S+))?", re.MULTILINE)
 _DEFAULT_SERVER = re.compile(r"^[ \t]*default-server\b", re.MULTILINE)
 _DYNAMIC_COOKIE = re.compile(r"^[ \t]*cookie[ \t].*\bdynamic\b", re.MULTILINE)
@@ -107,14 +107,11 @@ class _UnknownFormError(Exception):
 
 def read_defaults(shared: str) -> Defaults:
     """Read the document's shared beginning: the sections ``defaults`` in it."""
-    balance, default_server = None, False
     starts = [*_SECTION.finditer(shared)]
-    for start, end in zip(starts, [*(each.start() for each in starts[1:]), len(shared)], strict=True):
-        if start[1] == "defaults":
-            section = shared[start.end() : end]
-            balance = ([balance, *_BALANCE.findall(section)])[-1]
-            default_server = default_server or bool(_DEFAULT_SERVER.search(section))
-    return Defaults(balance or None, default_server)
+    ends = [*(start.start() for start in starts[1:]), len(shared)]
+    sections = [shared[start.end() : end] for start, end in zip(starts, ends, strict=False) if start[1] == "defaults"]
+    balances = [balance for section in sections for balance in _BALANCE.findall(section)]
+    return Defaults((balances or [""])[-1] or None, any(map(_DEFAULT_SERVER.search, sections)))
 
 
 def read_backend(name: str, head: str, lines: str, defaults: Defaults = Defaults()) -> Backend:  # noqa: B008 - frozen

@@ -125,7 +125,14 @@ class LiveHAProxy:
     def start(self) -> Self:
         (self.folder / "state").write_text(NO_STATES)
         program = find_haproxy(None, os.environ).path
-        command = [program, "-W", "-S", f"{self.folder}/master.sock,mode,600", "-f", f"{self.folder}/haproxy.cfg"]
+        command: list[str | Path] = [
+            program,
+            "-W",
+            "-S",
+            f"{self.folder}/master.sock,mode,600",
+            "-f",
+            f"{self.folder}/haproxy.cfg",
+        ]
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(command, stderr=log)
         until(self._is_up)
@@ -168,7 +175,7 @@ class _Answer(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         with contextlib.suppress(OSError):
             while self._request():
-                body = str(self.server.server_address[1]).encode()
+                body = str(self.connection.getsockname()[1]).encode()
                 self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
 
     def _request(self) -> bool:
@@ -184,15 +191,20 @@ class _Task(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
 
+def _port(task: _Task) -> int:
+    port: int = task.socket.getsockname()[1]
+    return port
+
+
 @contextlib.contextmanager
 def tasks(number: int) -> Iterator[list[int]]:
     """The ports of so many tasks, lowest first, that answer with their port."""
-    every = sorted((_Task(("127.0.0.1", 0), _Answer) for _ in range(number)), key=lambda each: each.server_address[1])
+    every = sorted((_Task(("127.0.0.1", 0), _Answer) for _ in range(number)), key=_port)
     threads = [threading.Thread(target=each.serve_forever, args=(0.05,), name="task") for each in every]
     for thread in threads:
         thread.start()
     try:
-        yield [int(each.server_address[1]) for each in every]
+        yield [_port(each) for each in every]
     finally:
         for each, thread in zip(every, threads, strict=True):
             each.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import random
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,13 +94,13 @@ def running(tmp_path) -> Iterator[Callable[..., LiveHAProxy]]:
         one.stop()
 
 
-def carry_out(haproxy: LiveHAProxy, before: Backend, after: Backend, leaving: Leaving) -> None:
+def carry_out(haproxy: LiveHAProxy, before: Backend, after: Backend, leaving: Leaving, now_s: int = 0) -> None:
     told = change(before, after, haproxy.runtime.capabilities(), leaving.of(after.name))
     assert not told.reasons
     outcome = haproxy.runtime.carry_out(phases(told.gains, (), told.losses))
     assert outcome.ok, outcome.doubt
     for server in told.leaves:
-        leaving.begin(after.name, server, now_s=0, delete_after_s=1)
+        leaving.begin(after.name, server, now_s, delete_after_s=1)
     for name in told.returns:
         leaving.stay(after.name, name)
 
@@ -150,6 +151,37 @@ def test_a_live_change_leads_to_what_a_start_on_the_new_file_has_and_costs_no_re
             assert live.servers() == fresh.servers()
             until(lambda: clients.more() == usable)
         assert clients.failures == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_sequence_of_changes_and_reloads_leads_to_what_a_start_on_the_last_file_has(running, seed):
+    chance = random.Random(seed)
+    with tasks(6) as ports:
+        text = lines(ports[:3], CHECK)
+        now = backend(text)
+        live, leaving, reloads = running(text_of(now, text)), Leaving(3600), 0
+        capabilities = live.runtime.capabilities()
+        with Clients(live.port) as clients:
+            for second in range(40):
+                chosen = chance.sample(ports, chance.randint(2, 6))
+                options = f"{CHECK}{chance.choice(['', ' weight 5', f' port {ports[0]}', f' port {ports[1]}'])}"
+                text = lines(chosen, options, disabled=chosen[1:] if chance.random() < 0.3 else ())
+                wanted = backend(text)
+                if change(now, wanted, capabilities, leaving.of(wanted.name)).reasons:
+                    live.write([text_of(wanted, text)])
+                    (live.folder / "state").write_text(for_next_worker(live.api.servers_state(), {wanted.name: wanted}))
+                    assert live.reload().ok
+                    leaving.forget()
+                    reloads += 1
+                else:
+                    carry_out(live, now, wanted, leaving, second)
+                for due in leaving.due(second):
+                    leaving.heard(due, live.runtime.replies(due.commands)[-1], second)
+                now = wanted
+            finish(live, leaving, from_s=40)
+        assert clients.failures == []
+        assert 0 < reloads < 30
+        assert live.servers() == running(text_of(now, text)).servers()
 
 
 def test_the_file_decides_what_the_next_worker_serves_whatever_was_out_before(running):
