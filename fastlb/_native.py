@@ -1,7 +1,8 @@
 """The hot path in plain Python: the readable twin of ``_speedups.pyx``.
 
 Both twins have the same functions, give the same results and raise the same errors; a property test feeds both the
-same input. They see builtin types only and import nothing of fastlb. `fastlb.kernel` chooses between them.
+same input. They see builtin types and the values of `fastlb.model`, and know no other room. `fastlb.kernel` chooses
+between them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from fastlb.model import App, Server, ServiceOptions
+    from fastlb.model import App, Note, Rules, Service, Task
 
-    Indexed = dict[int, dict[str, Any]]
-    Servers = dict[int, tuple[Server, ...]]
+    Services = tuple[list[Service], list[Note]]
 
 Part = str | tuple[Any, ...]
 Program = tuple[Part, ...]
@@ -148,41 +148,31 @@ def is_ipv4(text: str) -> bool:
     return _IPV4.fullmatch(text) is not None
 
 
+def host_names(tasks: Iterable[Task]) -> set[str]:
+    """Return the hosts of ``tasks`` that are names: neither missing nor IPv4 addresses."""
+    return {task.host for task in tasks if task.host and not is_ipv4(task.host)}
+
+
 def read_app(document: object, otherwise: Callable[[object], App]) -> App:
     """Return the App that ``otherwise(document)`` returns; raises what that raises.
 
-    This and the next functions are the shortcuts of the rooms that call them. ``otherwise`` is how the room does it for
-    whatever comes, and here it does all of it; the compiled twin asks it about what is not of the usual form only.
+    This and the next are shortcuts of the rooms that call them. ``otherwise`` is how the room does it, whatever comes,
+    and does all of it here; the compiled twin asks it only about what has not the usual form.
     """
     return otherwise(document)
 
 
-def labels_by_index(labels: Mapping[str, Any], otherwise: Callable[[Mapping[str, Any]], Indexed]) -> Indexed:
-    """Return what ``otherwise(labels)`` returns: the labels of an app, index -> name after the index -> value."""
-    return otherwise(labels)
-
-
-def options_of(
-    index: int,
-    labels: Mapping[str, Any],
-    defaults: ServiceOptions,
-    rows: Mapping[str, tuple[str, str]],  # noqa: ARG001 - the compiled twin looks them up itself
-    otherwise: Callable[[int, Mapping[str, Any], ServiceOptions], ServiceOptions],
-) -> ServiceOptions:
-    """Return what ``otherwise(index, labels, defaults)`` returns; ``rows`` are name -> option, kind of value."""
-    return otherwise(index, labels, defaults)
-
-
-def servers_of(
+def services_of(
     app: App,
+    rules: Rules,
     service_ports: Sequence[int | None],
-    skipped_states: frozenset[str],  # noqa: ARG001 - the compiled twin looks them up itself
-    known_alive: Container[str] | None,
-    addresses: Mapping[str, str],
-    otherwise: Callable[[App, Sequence[int | None], Container[str] | None, Mapping[str, str]], Servers],
-) -> Servers:
-    """Return what ``otherwise(app, service_ports, known_alive, addresses)`` returns: servers by service port."""
-    return otherwise(app, service_ports, known_alive, addresses)
+    surroundings: Any,
+    labels: Mapping[str, tuple[str, str]],  # noqa: ARG001 - as the next: tables that `otherwise` has of its own
+    skipped_states: frozenset[str],  # noqa: ARG001
+    otherwise: Callable[[App, Rules, Sequence[int | None], Any], Services],
+) -> Services:
+    """Return the services and notes that ``otherwise(app, rules, service_ports, surroundings)`` returns."""
+    return otherwise(app, rules, service_ports, surroundings)
 
 
 class EventCutter:

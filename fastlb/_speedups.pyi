@@ -1,7 +1,7 @@
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from fastlb.model import App, Server, ServiceOptions
+from fastlb.model import App, Note, Rules, Service, Task
 
 def clean(text: str) -> str: ...
 def fill(program: tuple[str | tuple[Any, ...], ...], values: Mapping[str, Any]) -> str: ...
@@ -19,27 +19,17 @@ def server_lines(
 ) -> str: ...
 def map_text(pairs: Sequence[tuple[str, str]]) -> str: ...
 def is_ipv4(text: str) -> bool: ...
+def host_names(tasks: Iterable[Task]) -> set[str]: ...
 def read_app(document: object, otherwise: Callable[[object], App]) -> App: ...
-def labels_by_index(
-    labels: Mapping[str, Any], otherwise: Callable[[Mapping[str, Any]], dict[int, dict[str, Any]]]
-) -> dict[int, dict[str, Any]]: ...
-def options_of(
-    index: int,
-    labels: Mapping[str, Any],
-    defaults: ServiceOptions,
-    rows: Mapping[str, tuple[str, str]],
-    otherwise: Callable[[int, Mapping[str, Any], ServiceOptions], ServiceOptions],
-) -> ServiceOptions: ...
-def servers_of(
+def services_of(
     app: App,
+    rules: Rules,
     service_ports: Sequence[int | None],
+    surroundings: object,
+    labels: Mapping[str, tuple[str, str]],
     skipped_states: frozenset[str],
-    known_alive: Container[str] | None,
-    addresses: Mapping[str, str],
-    otherwise: Callable[
-        [App, Sequence[int | None], Container[str] | None, Mapping[str, str]], dict[int, tuple[Server, ...]]
-    ],
-) -> dict[int, tuple[Server, ...]]: ...
+    otherwise: Callable[[App, Rules, Sequence[int | None], Any], tuple[list[Service], list[Note]]],
+) -> tuple[list[Service], list[Note]]: ...
 def entry_hash(key: str, value: str) -> int: ...
 def table_hash(pairs: Iterable[tuple[str, str]]) -> int: ...
 

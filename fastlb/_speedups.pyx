@@ -2,7 +2,8 @@
 """The hot path, compiled: what is done once per service, per server, per map entry and per event.
 
 Same functions, results and errors as the readable twin ``_native.py``, which documents them; a property test feeds
-both the same input. Builtin types only, no imports of fastlb, no I/O. The parts, each in a file of its own:
+both the same input. It sees builtin types and the values of fastlb.model, knows no other room and does no I/O. The
+parts, each in a file of its own:
 
     text        texts and numbers where they lie in memory, and the buffer that they are written to
     templates   compiled templates, filled in
@@ -12,13 +13,15 @@ both the same input. Builtin types only, no imports of fastlb, no I/O. The parts
     events      the event stream, cut into events
     values      values of fastlb.model, and what is odd
     reading     the JSON of an app to an App
-    labels      the labels of an app by service port, and as options
+    labels      the labels of an app as options of its services
     pairing     the tasks of an app paired with its service ports
+    services    an app to its services
 
-What is called most has two ways. The plain way sees ASCII texts and small numbers where they lie and writes into one
-growing buffer, without an object per server. It runs no Python code, so nothing that it looks at can change
-meanwhile; of what it does not know it makes None, and has changed nothing. Then the general way does it as the twin
-would. Indexes stay checked everywhere: a wrong argument has to raise, and never to read memory that is not there.
+What is called most has two ways. The plain way sees ASCII texts and small numbers where they lie and, for text, writes
+into one growing buffer, without an object per server. Nothing that it looks at can change meanwhile; what it does not
+know it leaves as it is: there it returns None or raises `_Odd`, and the general way does it as the twin would. For
+apps and services that is the way of the room that asks, which gives it along. Indexes stay checked everywhere: a wrong
+argument has to raise, and never to read memory that is not there.
 """
 
 include "_speedups_text.pxi"
@@ -31,3 +34,4 @@ include "_speedups_values.pxi"
 include "_speedups_reading.pxi"
 include "_speedups_labels.pxi"
 include "_speedups_pairing.pxi"
+include "_speedups_services.pxi"

@@ -1,11 +1,14 @@
-"""The labels of an app, by service port and as options, as far as they are ASCII texts without anything to say about.
+"""The labels of an app as options of its services, as far as they are ASCII texts with nothing to say about them.
 
-What they mean is said in `fastlb.labels`.
+What they mean is said in `fastlb.labels`. Options that are not complete yet are a list, in the order of ServiceOptions.
 """
 
 cdef object SERVICE_OPTIONS = _model.ServiceOptions
-cdef dict PLACES = {name: place for place, name in enumerate(_model.ServiceOptions._fields)}
-cdef Py_ssize_t RANK = PLACES["rank"], TEMPLATES = PLACES["templates"]
+cdef tuple DEFAULTS = (*_model.ServiceOptions(),)
+cdef dict PLACES = {option: place for place, option in enumerate(_model.ServiceOptions._fields)}
+cdef Py_ssize_t MODE = PLACES["mode"], ENABLED = PLACES["enabled"], RANK = PLACES["rank"], PATH = PLACES["path"]
+cdef Py_ssize_t BIND_ADDRESS = PLACES["bind_address"], KNOWN_PORT = PLACES["port"], GROUPS = PLACES["groups"]
+cdef Py_ssize_t VHOST = PLACES["vhost"], CHECK_INDEX = PLACES["health_port_index"], TEMPLATES = PLACES["templates"]
 
 cdef enum:
     LABEL_LEAD = 8  # characters of the next line
@@ -14,27 +17,26 @@ cdef enum:
 cdef const char *LABEL_START = b"HAPROXY_"
 
 
-def labels_by_index(labels, otherwise):
-    cdef dict indexed = _by_index(<dict>labels) if type(labels) is dict else None
-    return otherwise(labels) if indexed is None else indexed
-
-
-cdef dict _by_index(dict labels):
-    cdef dict indexed = {}
+cdef list _options_by_index(dict labels, rules, dict known_labels, Py_ssize_t count):
+    """Return the options of ``count`` services."""
+    cdef list defaults = list(DEFAULTS)
+    cdef list every = []
     cdef Text text
     cdef Py_ssize_t end
     cdef long long index
+    defaults[ENABLED] = not rules.strict_mode
+    defaults[BIND_ADDRESS] = rules.bind_address
+    for _ in range(count):
+        every.append(list(defaults))
     for label, value in labels.items():
         if not _see(label, &text):
-            return None
+            raise _Odd
         end = _index_end(text)
-        if end != 0 and value is not None:
-            _see_integer([text.data + LABEL_LEAD, end - LABEL_LEAD], &index)
-            names = indexed.get(index)
-            if names is None:
-                names = indexed[index] = {}
-            (<dict>names)[(<str>label)[end + 1:]] = value
-    return indexed
+        if end == 0 or value is None:
+            continue
+        if _see_integer([text.data + LABEL_LEAD, end - LABEL_LEAD], &index) and index < count:
+            _set_option(every[index], (<str>label)[end + 1:], value, known_labels)
+    return every
 
 
 cdef Py_ssize_t _index_end(Text label) noexcept:
@@ -49,35 +51,20 @@ cdef Py_ssize_t _index_end(Text label) noexcept:
     return 0 if label.data[LABEL_LEAD] == c"0" and end > LABEL_LEAD + 1 else end
 
 
-def options_of(index, labels, defaults, rows, otherwise):
-    options = None
-    try:
-        if type(labels) is dict and type(defaults) is SERVICE_OPTIONS and type(rows) is dict:
-            options = _options(<dict>labels, <tuple>defaults, <dict>rows)
-    except _Odd:
-        pass
-    return otherwise(index, labels, defaults) if options is None else options
-
-
-cdef object _options(dict labels, tuple defaults, dict rows):
-    cdef list values = list(defaults)
-    cdef dict templates = {}
-    cdef bint has_path = False, has_rank = False
-    for name, value in labels.items():
-        row = rows.get(name)
-        if row is None:
-            continue
-        option, kind = <tuple>row
-        if kind == "template":
-            templates[name] = _template(value)
-            continue
-        values[<Py_ssize_t>PLACES[option]] = read = _value_of(kind, value)
-        has_path |= option == "path"
-        has_rank |= option == "rank" and read != 0
-    if has_path and not has_rank:
-        values[RANK] = 1
-    values[TEMPLATES] = templates
-    return make_value(SERVICE_OPTIONS, tuple(values))
+cdef int _set_option(list options, str name, value, dict known_labels) except -1:
+    cdef dict templates
+    if options[TEMPLATES] is DEFAULTS[TEMPLATES]:
+        options[TEMPLATES] = {}
+    row = known_labels.get(name)
+    if row is None:
+        return 0
+    option, kind = <tuple?>row
+    if kind == "template":
+        templates = options[TEMPLATES]
+        templates[name] = _template(value)
+    else:
+        options[<Py_ssize_t>PLACES[option]] = _value_of(kind, value)
+    return 0
 
 
 cdef str _template(value):

@@ -1,8 +1,10 @@
-"""The tasks of an app paired with its service ports, as `fastlb.services` documents it, and servers in server order."""
+"""The tasks of an app paired with its service ports, and servers in server order; `fastlb.services` says what is what."""
 
 from libc.stdlib cimport qsort
 
 cdef object SERVER = _model.Server
+
+cdef Py_ssize_t HOST_PLACE = _model.Task._fields.index("host")
 
 cdef struct Place:  # of one server among others; borrowed, as texts are
     Text host
@@ -39,18 +41,20 @@ cdef bint _sees_ipv4(Text text) noexcept:
     return at == end
 
 
-def servers_of(app, service_ports, skipped_states, known_alive, addresses, otherwise):
-    servers = None
-    try:
-        if type(app) is APP and type(skipped_states) is frozenset:
-            servers = _pair(<tuple>app, tuple(service_ports), <frozenset>skipped_states, known_alive, addresses)
-    except _Odd:
-        pass
-    return otherwise(app, service_ports, known_alive, addresses) if servers is None else servers
+def host_names(tasks):
+    cdef set names = set()
+    for task in tasks:
+        host = (<tuple>task)[HOST_PLACE] if type(task) is TASK else task.host
+        if host and not is_ipv4(host):
+            names.add(host)
+    return names
 
 
-cdef dict _pair(tuple app, tuple service_ports, frozenset skipped_states, known_alive, addresses):
-    _, _, mode, _, udp_only, definition_ports, container_ports, discovery_ports, _, _, _, tasks = app
+cdef dict _servers(tuple app, tuple service_ports, bint filters, surroundings, frozenset skipped_states):
+    """Return the servers by service port, in server order."""
+    _, _, mode, _, _, definition_ports, container_ports, discovery_ports, checks, _, _, tasks = app
+    known_alive = surroundings.known_alive if filters and checks else None
+    addresses = surroundings.addresses
     cdef bint is_bridge = mode == "container/bridge"
     cdef bint has_own_ports = is_bridge or mode == "host"
     cdef bint has_address = mode == "container"
@@ -70,20 +74,17 @@ cdef dict _pair(tuple app, tuple service_ports, frozenset skipped_states, known_
             address = host if is_ipv4(host) else addresses.get(host)
         if address is not None:
             ports = ports if has_own_ports and ports else fallback
-            _serve(servers, (host, address, draining), <tuple?>ports, service_ports, <frozenset?>udp_only)
+            _serve(servers, (host, address, draining), <tuple?>ports, service_ports)
     return {port: _in_server_order(found) for port, found in servers.items()}
 
 
-cdef int _serve(dict servers, tuple where, tuple ports, tuple service_ports, frozenset udp_only) except -1:
+cdef int _serve(dict servers, tuple where, tuple ports, tuple service_ports) except -1:
     """Add a server for each pair of a port of the task and a service port."""
     cdef Py_ssize_t position
     for position in range(min(len(ports), len(service_ports))):
-        service_port = service_ports[position]
-        if service_port is None or (udp_only and position in udp_only):
-            continue
-        found = servers.get(service_port)
+        found = servers.get(service_ports[position])
         if found is None:
-            found = servers[service_port] = []
+            found = servers[service_ports[position]] = []
         host, address, draining = where
         (<list>found).append(make_value(SERVER, (host, address, ports[position], draining)))
     return 0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from fastlb import kernel
 from fastlb.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -45,10 +44,6 @@ _MAX_DIGITS = 20  # far beyond any port or rank, and cheap to convert
 
 def by_index(labels: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     """Sort the labels of an app by the index of their service port: index -> name after the index -> value."""
-    return kernel.labels_by_index(labels, _by_index)
-
-
-def _by_index(labels: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
     indexed: dict[int, dict[str, Any]] = {}
     for label, value in labels.items():
         match = _INDEXED.fullmatch(label) if label.startswith("HAPROXY_") else None
@@ -62,10 +57,8 @@ def parse(index: int, labels: Mapping[str, Any], defaults: ServiceOptions) -> Se
 
     Raises ServiceError naming the label and what is wrong with its value.
     """
-    return kernel.options_of(index, labels, defaults, LABELS, _parse) if labels else defaults
-
-
-def _parse(index: int, labels: Mapping[str, Any], defaults: ServiceOptions) -> ServiceOptions:
+    if not labels:
+        return defaults
     values: dict[str, Any] = {}
     templates: dict[str, str] = {}
     for name, value in labels.items():

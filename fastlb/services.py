@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from fastlb import kernel, labels
+from fastlb import kernel
 from fastlb.errors import AppError, ServiceError
+from fastlb.labels import LABELS, by_index, parse
 from fastlb.model import App, HealthCheck, Note, Rules, Server, Service, ServiceOptions, Task
 
 if TYPE_CHECKING:
@@ -44,8 +45,14 @@ def services_of(
     ``service_ports`` are those of COMPAT.md 3.4, None where the assigner had none left. Raises AppError if the app's
     own labels cannot be read.
     """
+    return kernel.services_of(app, rules, service_ports, surroundings, LABELS, SKIPPED_STATES, _services_of)
+
+
+def _services_of(
+    app: App, rules: Rules, service_ports: Sequence[int | None], surroundings: Surroundings
+) -> tuple[list[Service], list[Note]]:
     groups = _app_groups(app)
-    indexed = labels.by_index(app.labels)
+    indexed = by_index(app.labels)
     servers = _servers(app, rules, service_ports, surroundings)
     notes: list[Note] = []
     filed: dict[int, Service] = {}
@@ -65,9 +72,7 @@ def services_of(
 
 def names_to_resolve(app: App) -> set[str]:
     """Return the host names of the app's tasks that only a resolver can turn into addresses."""
-    if app.mode == "container":
-        return set()
-    return {task.host for task in app.tasks if task.host and not kernel.is_ipv4(task.host)}
+    return set() if app.mode == "container" else kernel.host_names(app.tasks)
 
 
 def _app_groups(app: App) -> tuple[str, ...]:
@@ -98,7 +103,7 @@ def _service(
 ) -> Service:
     check = _health_check(app, index)
     by_check = "http" if check is not None and check.protocol == "HTTP" else None
-    options = labels.parse(index, texts, _defaults(by_check, not rules.strict_mode, rules.bind_address))
+    options = parse(index, texts, _defaults(by_check, not rules.strict_mode, rules.bind_address))
     mode = options.mode
     if check is None and options.health_port_index is not None:
         check = _health_check(app, options.health_port_index)
@@ -136,25 +141,18 @@ def _health_check(app: App, index: int) -> HealthCheck | None:
 def _servers(
     app: App, rules: Rules, service_ports: Sequence[int | None], surroundings: Surroundings
 ) -> dict[int, tuple[Server, ...]]:
-    """Return the servers by service port, in server order: by host as a text, port, address, task (COMPAT.md 6.3)."""
-    known_alive = surroundings.known_alive if rules.health_check and app.health_checks else None
-    return kernel.servers_of(app, service_ports, SKIPPED_STATES, known_alive, surroundings.addresses, _pair)
-
-
-def _pair(
-    app: App, service_ports: Sequence[int | None], known_alive: Container[str] | None, addresses: Mapping[str, str]
-) -> dict[int, tuple[Server, ...]]:
     """Pair the ports of the tasks that count with the service ports, position by position (COMPAT.md 3.9).
 
-    Without ``known_alive`` every task counts, whatever its health.
+    Return the servers by service port, in server order: by host as a text, port, address, task (COMPAT.md 6.3).
     """
     servers: dict[int, list[Server]] = {}
+    filters = rules.health_check and bool(app.health_checks)
     for task in app.tasks:
         if not task.host or task.state in SKIPPED_STATES:
             continue
-        if known_alive is not None and not _alive(task, known_alive):
+        if filters and not _alive(task, surroundings.known_alive):
             continue
-        address = _address(app, task, addresses)
+        address = _address(app, task, surroundings.addresses)
         if address is None:
             continue
         for index, (service_port, port) in enumerate(zip(service_ports, _task_ports(app, task), strict=False)):
