@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,12 +25,14 @@ from fastlb.loaded import LoadedFiles
 from fastlb.master import Master
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 T = TypeVar("T")
 
 pytestmark = pytest.mark.haproxy
+
+TINI = shutil.which(os.environ.get("TINI", "tini"))
 
 CONFIG = """global
     {extra}
@@ -129,21 +132,13 @@ class Stage:
         text = CONFIG.format(port=self.port, answer=answer, extra=extra) + more
         (self.folder / "haproxy.cfg").write_text(text)
 
-    def start(self, grace_s: float = 20, timeout_s: float = 0) -> subprocess.Popen[bytes]:
+    def start(self, grace_s: float = 20, timeout_s: float = 0, below: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         (self.folder / "controller.py").write_text(CONTROLLER)
         haproxy = find_haproxy(None, os.environ).path
         controller = [sys.executable, self.folder / "controller.py", self.folder]
         with (self.folder / "log").open("ab") as log:
-            command = [
-                sys.executable,
-                "-c",
-                SUPERVISOR,
-                haproxy,
-                self.folder,
-                str(grace_s),
-                str(timeout_s),
-                *controller,
-            ]
+            supervisor = [sys.executable, "-c", SUPERVISOR, haproxy, self.folder, str(grace_s), str(timeout_s)]
+            command = [*below, *supervisor, *controller]
             self.supervisors.append(subprocess.Popen(command, stderr=log, stdin=subprocess.DEVNULL))
         return self.supervisors[-1]
 
@@ -434,6 +429,30 @@ def test_what_haproxy_holds_is_finished_during_the_grace_time(stage):
         held.sendall(b"\r\n")
         assert held.recv(4096).startswith(b"HTTP/1.1 200")
     assert supervisor.wait(30) == 0
+
+
+@pytest.mark.skipif(TINI is None, reason="there is no tini")
+@pytest.mark.parametrize("subreaper", [False, True])
+def test_below_tini_that_signals_its_whole_group_what_is_held_is_finished_and_orphans_are_ours(
+    stage, monkeypatch, subreaper
+):
+    if subreaper:
+        monkeypatch.setenv("TINI_SUBREAPER", "")
+    stage.write()
+    tini = stage.start(below=[str(TINI), "-g", "--"])
+    until(stage.is_up)
+    [supervisor] = psutil.Process(tini.pid).children()
+    with held_connection(stage.port) as held:
+        tini.send_signal(signal.SIGHUP)
+        until(lambda: stage.notes("signal") == [{"signal": signal.SIGHUP}])
+        until(lambda: len(supervisor.children()) == 2)
+        assert psutil.Process(tini.pid).children() == [supervisor]
+        tini.send_signal(signal.SIGTERM)
+        until(lambda: not stage.answer())
+        held.sendall(b"\r\n")
+        assert held.recv(4096).startswith(b"HTTP/1.1 200")
+    assert tini.wait(30) == 0
+    assert stage.processes() == []
 
 
 def test_after_the_grace_time_haproxy_is_made_to_stop(stage):

@@ -1,0 +1,83 @@
+"""``fastlb sse`` whose controller dies: HAProxy is adopted as it runs, and reloaded only for what has changed."""
+
+from __future__ import annotations
+
+import signal
+from itertools import count
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+from tests.fakes.front_door import app
+
+if TYPE_CHECKING:
+    from fastlb.simulator.server import SimulatedMarathon
+    from tests.fakes.front_door import FrontDoor
+
+pytestmark = pytest.mark.haproxy
+
+BIGGEST_SUPERVISOR = 25_000_000
+ports = count(22500)
+
+
+@pytest.fixture
+def running(own_cluster: SimulatedMarathon, door: FrontDoor) -> FrontDoor:
+    own_cluster.load([app("web", next(ports))])
+    return door.up(own_cluster.url)
+
+
+def kill_controller(door: FrontDoor) -> int:
+    """Kill it, and return where the journal ended before the next one wrote anything."""
+    start = door.now()
+    door.controller().kill()
+    return start
+
+
+def test_a_new_controller_adopts_haproxy_without_a_reload(running):
+    worker = running.worker()
+    for _ in range(2):
+        running.wait_for("reload", kill_controller(running), ok=True)
+        assert running.worker() == worker
+    assert running.status("web.test") == 200
+
+
+def test_what_changed_while_there_was_no_controller_is_loaded(own_cluster, running):
+    worker, controller = running.worker(), running.controller()
+    controller.suspend()
+    own_cluster.create_app(app("guest", next(ports)))
+    own_cluster.wait_idle()
+    running.wait_for("reload", kill_controller(running), ok=True)
+    running.wait_for_status("guest.test", 200)
+    assert running.worker() != worker
+
+
+def test_an_adopted_haproxy_is_reloaded_when_that_is_asked_for(running):
+    worker = running.worker()
+    start = kill_controller(running)
+    running.wait_for("reload", start, ok=True)
+    running.process.send_signal(signal.SIGUSR1)
+    running.wait_for("reload", start, reasons=["SIGUSR1"], ok=True)
+    assert running.worker() != worker
+
+
+def test_a_configuration_that_somebody_edited_is_not_adopted(running):
+    worker = running.worker()
+    with running.config_path.open("a") as config:
+        config.write("# edited\n")
+    running.wait_for("reload", kill_controller(running), ok=True)
+    assert "# edited" not in running.config()
+    assert running.worker() != worker
+
+
+def test_a_reload_by_somebody_else_ends_the_adoption(running):
+    running.master().send_signal(signal.SIGUSR2)
+    start = running.now()
+    worker = running.worker()
+    running.wait_for("reload", kill_controller(running), ok=True)
+    assert running.worker() != worker
+    assert running.journal("reload", start)
+
+
+def test_the_supervisor_stays_small_beside_what_it_supervises(running):
+    assert psutil.Process(running.process.pid).memory_info().rss < BIGGEST_SUPERVISOR
