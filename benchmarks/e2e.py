@@ -1,111 +1,157 @@
-"""The whole of it on loopback: a simulated Marathon, ``fastlb sse`` and a real HAProxy, each in processes of its own.
+"""The whole of it on loopback: a simulated Marathon, a load balancer and a real HAProxy, each in processes of its own.
 
-    this process --PUT--> simulator --event--> fastlb --reload--> HAProxy <--requests-- this process
+    changes --PUT--> simulator --event--> load balancer --> HAProxy <--requests-- changes, load
 
-From event to traffic is the time between the arrival, here, of the event that says that a new task runs, and the end of
-the first request through HAProxy that the new task answered. Everything is bounded in count and time.
+The same for every load balancer that is a `Side`; everything is bounded in count and time.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from itertools import cycle
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
-from typing import TYPE_CHECKING
+from time import monotonic, sleep, time
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from benchmarks.figures import Row, row_of, single, spread
-from benchmarks.stage import Events, Fastlb, Probed, Simulator, until
+from benchmarks import bad_apps
+from benchmarks.changes import CHANGES, Moments, Scene
+from benchmarks.figures import Row, single, spread
+from benchmarks.load import Load
+from benchmarks.probes import Events, HAProxyView, ask
+from benchmarks.programs import Fastlb, Simulator, until
+from benchmarks.stages import STAGES, fetched_between, stage_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from benchmarks.figures import Size
+    from benchmarks.programs import App
+    from benchmarks.stages import Entry
 
-BOOT_WITHIN_S = 300.0
-TRAFFIC_WITHIN_S = 120.0
-MOST_TRIALS = 6
-BAD_APPS = {
-    "/bad/directive": {"HAPROXY_0_MODE": "http", "HAPROXY_0_BACKEND_HTTP_OPTIONS": "  no-such-directive\n"},
-    "/bad/bind": {"HAPROXY_0_BIND_OPTIONS": "no-such-option"},
-    "/bad/reference": {"HAPROXY_0_MODE": "http", "HAPROXY_0_BACKEND_HTTP_OPTIONS": "  use-server nobody if TRUE\n"},
-}
-"""Three mistakes, in a frontend and in backends; HAProxy finds the last one only once the others are gone."""
+BOOT_WITHIN_S = 600.0
+QUIET_WITHIN_S = 300.0
+QUIET_S = 0.3
+QUIET_PROCESSOR_S = 0.03
+LOADED_APPS = 8
+CHANGED_APPS = 12
+ONE_EVENT = "health lost"
+"""The change that Marathon tells with a single event of each kind, so that requests per event can be counted."""
 
 
-def run(apps: int, tasks: int, events: int) -> list[Row]:
-    """Return the rows for a cluster of that size."""
-    case = f"{apps} x {tasks}"
-    with TemporaryDirectory(prefix="fastlb-") as folder, ExitStack() as stack:
-        simulator = stack.enter_context(Simulator(apps, tasks, Path(folder)))
-        probed = simulator.plain_http_apps()[:events]
+Start = Callable[[str, str, Path], AbstractContextManager["Side"]]
+
+
+class Side(Protocol):
+    """A load balancer that runs, with its HAProxy: a `programs.Fastlb` or a `marathon_lb.MarathonLb`."""
+
+    name: str
+    address: str
+    config: Path
+
+    def said(self) -> str:
+        """Return its log. Raises RuntimeError if it has ended."""
+
+    def processor_s(self) -> float:
+        """Return the processor time that it has used, without HAProxy's."""
+
+    def memory_mb(self) -> dict[str, float]:
+        """Return the resident memory of each part."""
+
+    def journal(self) -> list[Entry]:
+        """Return what it wrote down; nothing if it writes nothing."""
+
+
+class Trial(NamedTuple):
+    """One change: what, when, and when all was quiet before and after it."""
+
+    change: str
+    begun_s: float
+    moments: Moments
+    quiet_s: float
+
+
+def run(size: Size, events: int, start: Start) -> list[Row]:
+    """Return the rows for a cluster of that size; ``start`` gets Marathon's URL, an address and a folder."""
+    with TemporaryDirectory(prefix="fastlb-bench-") as folder, ExitStack() as stack:
+        simulator = stack.enter_context(Simulator(size, Path(folder)))
+        apps = simulator.plain_apps()
+        loaded, changed = apps[:LOADED_APPS], apps[LOADED_APPS:]
         started_s = monotonic()
-        fastlb = stack.enter_context(Fastlb(simulator.url, simulator.host, Path(folder)))
-        until(lambda: fastlb.answering_server(probed[0].port), BOOT_WITHIN_S, "traffic after the start")
-        rows = [single("start to traffic", case, "s", monotonic() - started_s)]
+        side = stack.enter_context(start(simulator.url, simulator.address, Path(folder) / "side"))
+        until(lambda: _serves(side, loaded[0]), BOOT_WITHIN_S, "traffic after the start")
+        rows = [single("start to traffic", size, side.name, "s", monotonic() - started_s)]
         stream = stack.enter_context(Events(simulator.url))
-        rows += _scaled(simulator, fastlb, stream, [probed[number % len(probed)] for number in range(events)], case)
-        rows += _spoiled(simulator, fastlb, case)
-        rows += [single(f"memory of {name}", case, "MB", value) for name, value in fastlb.memory_mb().items()]
-        requests = [single("requests", case, "", fastlb.requests), single("failed requests", case, "", fastlb.failures)]
-    return [*rows, *requests]
+        scene = Scene(simulator, stream, HAProxyView(side.config), side.address)
+        load = Load(side.address, [app.port for app in loaded])
+        with load:
+            trials = _trials(scene, side, changed, events)
+        rows += _latencies(trials, size, side.name) + _stages(trials, side, size) + _requests(trials, side, size)
+        rows += bad_apps.run(simulator, side, size) if isinstance(side, Fastlb) else []
+        rows += [single(f"memory of {part}", size, side.name, "MB", value) for part, value in side.memory_mb().items()]
+    words = {"background requests": "requests", "failed requests": "failed"}
+    return rows + [single(what, size, side.name, "requests", load.told[key]) for what, key in words.items()]
 
 
-def check(rows: list[Row]) -> list[str]:
-    """Return what is wrong: only counts matter here, since machines differ."""
-    case = rows[0].case
-    wanted = {"bad apps left out": len(BAD_APPS), "other apps left out": 0, "failed requests": 0}
-    found = {name: row_of(rows, name, case).median for name in wanted}
-    wrong = [f"{name}: {found[name]:g} instead of {count}" for name, count in wanted.items() if found[name] != count]
-    trials = row_of(rows, "validations to find the bad apps", case).largest
-    return wrong if trials <= MOST_TRIALS else [*wrong, f"{trials:g} validations to find {len(BAD_APPS)} bad apps"]
+def _trials(scene: Scene, side: Side, apps: list[App], events: int) -> list[Trial]:
+    """Make each change so many times, each after the load balancer has come to rest."""
+    unchecked = cycle([app for app in apps if not app.checked][:CHANGED_APPS])
+    checked = cycle([app for app in apps if app.checked][:CHANGED_APPS])
+    trials = []
+    _wait_for_quiet(side)
+    for number in range(events):
+        plain, flipped = next(unchecked), next(checked)
+        for name, change in CHANGES.items():
+            scene.stream.forget()
+            begun_s = time()
+            moments = change(scene, flipped if name.startswith("health") else plain, number)
+            _wait_for_quiet(side)
+            trials.append(Trial(name, begun_s, moments, time()))
+    return trials
 
 
-def _scaled(simulator: Simulator, fastlb: Fastlb, stream: Events, apps: Sequence[Probed], case: str) -> list[Row]:
-    """Scale one app after another up by one task, and see when that task serves."""
-    fetched_before = _fetched_bytes(fastlb)
-    latencies_ms = [
-        _latency_ms(simulator, fastlb, stream, app, apps[:number].count(app)) for number, app in enumerate(apps)
-    ]
-    fetched = _fetched_bytes(fastlb) - fetched_before
+def _wait_for_quiet(side: Side) -> None:
+    """Wait until the load balancer (not HAProxy) has hardly used a processor for a while."""
+
+    def quiet() -> bool:
+        before_s = side.processor_s()
+        sleep(QUIET_S)
+        side.said()
+        return side.processor_s() - before_s < QUIET_PROCESSOR_S
+
+    until(quiet, QUIET_WITHIN_S, f"rest of {side.name}")
+
+
+def _serves(side: Side, app: App) -> bool:
+    side.said()
+    return ask(side.address, app.port)[0] == 200
+
+
+def _latencies(trials: list[Trial], size: Size, who: str) -> list[Row]:
     return [
-        spread("event to traffic, one app scaled", case, "ms", latencies_ms),
-        spread(
-            "publish, reload and confirm", case, "ms", [each["seconds"] * 1000 for each in fastlb.journal("reload")]
-        ),
-        single("bytes from Marathon per scaling", case, "bytes", fetched / len(apps)),
+        spread(f"event to traffic, {name}", size, who, "ms", [t.moments.latency_ms for t in trials if t.change == name])
+        for name in CHANGES
     ]
 
 
-def _latency_ms(simulator: Simulator, fastlb: Fastlb, stream: Events, app: Probed, scaled_before: int) -> float:
-    tasks = app.tasks + scaled_before
-    known = fastlb.servers(app, tasks)
-    stream.forget()
-    simulator.scale(app, tasks + 1)
-    running_at_s = until(lambda: stream.running_since(app.id), TRAFFIC_WITHIN_S, f"new task of {app.id}")
-    served_at_s = until(lambda: fastlb.served_by_another(app, known), TRAFFIC_WITHIN_S, f"traffic to it in {app.id}")
-    return (served_at_s - running_at_s) * 1000
+def _stages(trials: list[Trial], side: Side, size: Size) -> list[Row]:
+    """Return a row for each stage of each change, where the load balancer keeps a journal."""
+    journal, rows = side.journal(), []
+    for name in CHANGES:
+        found = [stage_ms(journal, trial.moments) for trial in trials if trial.change == name]
+        known = [each for each in found if each is not None]
+        if known:
+            rows += [spread(f"stage {s}, {name}", size, side.name, "ms", [each[s] for each in known]) for s in STAGES]
+    return rows
 
 
-def _fetched_bytes(fastlb: Fastlb) -> int:
-    return sum(entry["received_bytes"] for entry in fastlb.journal("fetched"))
-
-
-def _spoiled(simulator: Simulator, fastlb: Fastlb, case: str) -> list[Row]:
-    """Add three bad apps in one moment, and see who is blamed, and how much trying that took."""
-    tried_before = len(fastlb.journal("tried"))
-    started_s = monotonic()
-    for app_id, labels in BAD_APPS.items():
-        simulator.create(app_id, labels)
-    until(lambda: BAD_APPS.keys() <= _refused(fastlb), TRAFFIC_WITHIN_S, "refusal of the bad apps")
-    found_s = monotonic() - started_s
-    refused = _refused(fastlb)
-    rounds = [entry["trials"] for entry in fastlb.journal("tried")[tried_before:]]
+def _requests(trials: list[Trial], side: Side, size: Size) -> list[Row]:
+    """Return what one event costs Marathon."""
+    journal = side.journal()
+    found = [fetched_between(journal, trial.begun_s, trial.quiet_s) for trial in trials if trial.change == ONE_EVENT]
+    if not journal or not found:
+        return []
+    names = {"requests for single apps": "requests", "requests for everything": "requests", "bytes received": "bytes"}
     return [
-        single("bad apps left out", case, "apps", len(refused & BAD_APPS.keys())),
-        single("other apps left out", case, "apps", len(refused - BAD_APPS.keys())),
-        single("time to find the bad apps", case, "s", found_s),
-        single("validations to find the bad apps", case, "", sum(rounds)),
+        spread(f"{name} per task event", size, side.name, unit, values)
+        for (name, unit), values in zip(names.items(), zip(*found, strict=True), strict=True)
     ]
-
-
-def _refused(fastlb: Fastlb) -> set[str]:
-    return {entry["app"] for entry in fastlb.journal("refused")}

@@ -1,106 +1,101 @@
-"""What a benchmark gives: rows of figures, and how they are taken and written.
+"""What a benchmark gives: rows of figures, and how they are taken.
 
-A row says what was measured at which size, and the smallest, median and largest value, so that nobody has to trust an
-average. Rows cross processes as JSON.
+A row says what was measured, of what size, by whom, and the smallest, median and largest value, so that nobody has to
+trust an average. Rows cross processes as JSON.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-import os
-import platform
 import statistics
-import subprocess
-import sys
-from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from time import process_time
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-ALONE_WITHIN_S = 900.0
+
+class Size(NamedTuple):
+    """How big a cluster is: so many apps, of so many tasks each."""
+
+    apps: int
+    tasks: int
+
+    def __str__(self) -> str:
+        """Write it as the command line does."""
+        return f"{self.apps}x{self.tasks}"
+
+    @classmethod
+    def parse(cls, text: str) -> Size:
+        """Read ``5000x3``. Raises ValueError for anything else."""
+        apps, _, tasks = text.partition("x")
+        size = cls(int(apps), int(tasks))
+        if min(size) < 1:
+            raise ValueError(f"{text} is no size of a cluster")
+        return size
 
 
 class Row(NamedTuple):
-    """One figure: ``subject`` (what is measured), ``case`` (of what), ``unit``, and three values."""
+    """One figure: ``what`` was measured, of which ``size`` (a cluster's, or words), by ``who``, how many ``times``."""
 
-    subject: str
-    case: str
+    what: str
+    size: str
+    who: str
     unit: str
     smallest: float
     median: float
     largest: float
-
-    def __str__(self) -> str:
-        """Write it as a line of the table."""
-        if self.smallest == self.largest:
-            values = f"{'':>12}{self.median:>12.6g}{'':>12}"
-        else:
-            values = f"{self.smallest:>12.4g}{self.median:>12.4g}{self.largest:>12.4g}"
-        return f"{self.subject:<38} {self.case:<30}{values} {self.unit}"
+    times: int
 
 
-HEADING = f"{'what':<38} {'of what':<30}{'min':>12}{'median':>12}{'max':>12}"
-
-
-def spread(subject: str, case: str, unit: str, values: Sequence[float]) -> Row:
+def spread(what: str, size: object, who: str, unit: str, values: Sequence[float]) -> Row:
     """Return the row for several measurements of one thing."""
-    return Row(subject, case, unit, min(values), statistics.median(values), max(values))
+    return Row(what, str(size), who, unit, min(values), statistics.median(values), max(values), len(values))
 
 
-def single(subject: str, case: str, unit: str, value: float) -> Row:
+def single(what: str, size: object, who: str, unit: str, value: float) -> Row:
     """Return the row for what was counted, or could be measured once only."""
-    return Row(subject, case, unit, value, value, value)
+    return Row(what, str(size), who, unit, value, value, value, 1)
 
 
-def durations_ms(work: Callable[[], object], times: int) -> list[float]:
-    """Run ``work`` so many times and return how long each run took, in milliseconds.
+class Rows:
+    """Rows to look something up in."""
 
-    What earlier runs left to the garbage collector is collected before each one, and not charged to it.
-    """
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.every = list(rows)
+        self._by_name = {(row.what, row.size, row.who): row for row in self.every}
+
+    def find(self, what: str, size: object, who: str) -> Row | None:
+        """Return the row of that name, if it was measured."""
+        return self._by_name.get((what, str(size), who))
+
+    def sizes(self, what: str, who: str) -> list[Size]:
+        """Return the sizes of which that was measured, the smallest first."""
+        return sorted(Size.parse(row.size) for row in self.every if (row.what, row.who) == (what, who))
+
+
+def processor_ms(work: Callable[[], object]) -> float:
+    """Return how many milliseconds of processor time ``work`` takes, once."""
+    started_s = process_time()
+    work()
+    return (process_time() - started_s) * 1000
+
+
+def repeated_ms(work: Callable[[], object], times: int) -> list[float]:
+    """Return the processor time of each of so many runs; none pays for the garbage of another."""
     values = []
     for _ in range(times):
         gc.collect()
-        started_s = perf_counter()
-        work()
-        values.append((perf_counter() - started_s) * 1000)
+        values.append(processor_ms(work))
     return values
 
 
-def row_of(rows: Iterable[Row], subject: str, case: str) -> Row:
-    """Return the row of that name. Raises LookupError if it was not measured."""
-    for row in rows:
-        if (row.subject, row.case) == (subject, case):
-            return row
-    raise LookupError(f"{subject} of {case} was not measured")
-
-
-def rows_from(module: str, words: Sequence[object], given: bytes, environment: Mapping[str, str]) -> list[Row]:
-    """Run a benchmark module in a process of its own, so that its memory is its own, and return its rows.
-
-    ``given`` is its standard input.
-    """
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, words)],
-        check=True,
-        input=given,
-        stdout=subprocess.PIPE,
-        timeout=ALONE_WITHIN_S,
-        env={**os.environ, **environment},
-    )
-    return [Row(*row) for row in json.loads(done.stdout)]
-
-
 def print_rows(rows: Iterable[Row]) -> None:
-    """Hand the rows to the process that asked with `rows_from`."""
+    """Hand the rows to the process that started this one."""
     print(json.dumps(list(rows)))
 
 
-def machine() -> dict[str, Any]:
-    """Say what the figures were taken on."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
-    return {"processor": model, "processors": os.cpu_count(), "python": platform.python_version()}
+def read_rows(text: str | bytes) -> list[Row]:
+    """Return what `print_rows` wrote."""
+    return [Row(*row) for row in json.loads(text)]

@@ -1,0 +1,177 @@
+"""What the thinking half of the controller costs, cold and for single changes; in a process of its own for each twin.
+
+Cold: the bytes of ``/v2/apps`` to configuration and maps, stage by stage, with nothing remembered. A change: the bytes
+of one app to the plan, with all others remembered; what is done once HAProxy has confirmed it is a case of its own.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from benchmarks.figures import Row, Size, processor_ms, repeated_ms, single, spread
+from benchmarks.pipeline import Maker
+from benchmarks.twins import measure_alone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks.pipeline import Pipeline
+
+Document = dict[str, Any]
+
+COLD, PARSE, MODEL, RENDER = "cold, all", "cold, JSON", "cold, to apps", "cold, apps to texts"
+ONE_APP, TASK, MAP, TEN = "one app changed", "one task changed", "one vhost changed", "ten apps changed"
+NOTHING, RESYNC, AFTERWARDS = "nothing changed", "everything read, nothing changed", "one change confirmed"
+FRAGMENTS, JOINS = "fragments made for one change", "documents joined for nothing"
+CHANGES_PER_ROUND = 20
+
+
+def measure(size: Size, twin: str, rounds: int) -> list[Row]:
+    """Measure in this process; Marathon's answer is its standard input."""
+    answer = sys.stdin.buffer.read()
+    maker = Maker()
+    rows = _cold(maker, answer, size, twin, rounds)
+    pipeline = maker.make()
+    documents = orjson.loads(answer)["apps"]
+    pipeline.take(documents)
+    rows.append(single("configuration", size, twin, "bytes", len(pipeline.render().config)))
+    pipeline.remember()
+    del documents
+    warm = _Warm(pipeline, answer, size, twin, rounds)
+    return [*rows, *warm.changes(), *warm.unchanged()]
+
+
+def _cold(maker: Maker, answer: bytes, size: Size, twin: str, rounds: int) -> list[Row]:
+    stages: dict[str, list[float]] = {COLD: [], PARSE: [], MODEL: [], RENDER: []}
+    for _ in range(rounds):
+        pipeline = maker.make()
+        gc.collect()
+        documents: list[Document] = []
+        parse_ms = processor_ms(partial(_parse, answer, documents))
+        model_ms = processor_ms(partial(pipeline.take, documents))
+        render_ms = processor_ms(pipeline.render)
+        took = (parse_ms + model_ms + render_ms, parse_ms, model_ms, render_ms)
+        for values, value_ms in zip(stages.values(), took, strict=True):
+            values.append(value_ms)
+    return [single("answer", size, twin, "bytes", len(answer))] + [
+        spread(stage, size, twin, "ms", values) for stage, values in stages.items()
+    ]
+
+
+def _parse(answer: bytes, into: list[Document]) -> None:
+    into += orjson.loads(answer)["apps"]
+
+
+class _Warm:
+    """Cases for a pipeline that knows the whole cluster."""
+
+    def __init__(self, pipeline: Pipeline, answer: bytes, size: Size, twin: str, rounds: int) -> None:
+        self._pipeline = pipeline
+        self._answer = answer
+        self._size = size
+        self._twin = twin
+        self._rounds = rounds
+        self._random = Random(size.apps)
+        documents = orjson.loads(answer)["apps"]
+        self._plain = {app["id"]: orjson.dumps(app) for app in documents if _is_plain(app)}
+        self._order = self._random.sample(sorted(self._plain), len(self._plain))
+
+    def changes(self) -> list[Row]:
+        """Return the rows of what changes something."""
+        confirmed: list[float] = []
+        before = self._pipeline.rendered_fragments
+        times = self._rounds * CHANGES_PER_ROUND
+        rows = [self._row(TASK, self._changed(_one_task_fewer, 1, times, confirmed))]
+        fragments = (self._pipeline.rendered_fragments - before) / times
+        rows += [
+            self._row(ONE_APP, self._changed(_other_balance, 1, times, confirmed)),
+            self._row(MAP, self._changed(_other_vhost, 1, times, confirmed)),
+            self._row(TEN, self._changed(_one_task_fewer, 10, self._rounds, [])),
+            self._row(AFTERWARDS, confirmed),
+            single(FRAGMENTS, self._size, self._twin, "fragments", fragments),
+        ]
+        return rows
+
+    def unchanged(self) -> list[Row]:
+        """Return the rows of what changes nothing."""
+        before = self._pipeline.joined_documents
+        same = [self._timed({app_id: self._plain[app_id]}) for app_id in self._some(self._rounds * CHANGES_PER_ROUND)]
+        joins = self._pipeline.joined_documents - before
+        return [
+            self._row(NOTHING, same),
+            self._row(RESYNC, repeated_ms(self._resync, self._rounds)),
+            single(JOINS, self._size, self._twin, "documents", joins),
+        ]
+
+    def _changed(
+        self, change: Callable[[Document, int], None], at_once: int, times: int, confirmed: list[float]
+    ) -> list[float]:
+        """Make a change so often; return how long each took to its plan, and note how long confirming it took."""
+        values = []
+        for number in range(times):
+            answers = {}
+            for app_id in self._some(at_once):
+                document = orjson.loads(self._plain[app_id])
+                change(document, number)
+                answers[app_id] = self._plain[app_id] = orjson.dumps(document)
+            values.append(self._timed(answers))
+            confirmed.append(processor_ms(self._pipeline.remember))
+        return values
+
+    def _timed(self, answers: dict[str, bytes]) -> float:
+        return processor_ms(lambda: self._pipeline.plan({key: orjson.loads(text) for key, text in answers.items()}))
+
+    def _resync(self) -> None:
+        self._pipeline.take(self._documents())
+        self._pipeline.plan()
+
+    def _documents(self) -> list[Document]:
+        """Return everything, parsed anew, as it is after the changes that were made."""
+        now = orjson.loads(self._answer)["apps"]
+        return [orjson.loads(self._plain[app["id"]]) if app["id"] in self._plain else app for app in now]
+
+    def _some(self, count: int) -> list[str]:
+        """Return the ids of the next so many apps; every app has its turn before any has another."""
+        taken, self._order = self._order[:count], self._order[count:] + self._order[:count]
+        return taken
+
+    def _row(self, what: str, values: list[float]) -> Row:
+        return spread(what, self._size, self._twin, "ms", values)
+
+
+def _is_plain(app: Document) -> bool:
+    """Whether it has tasks, one service port and a host name of its own, so that every kind of change makes sense."""
+    labels = app["labels"]
+    mappings = app.get("portDefinitions") or app.get("container", {}).get("portMappings", ())
+    shared = {"HAPROXY_0_PATH", "HAPROXY_DEPLOYMENT_GROUP"} & labels.keys()
+    return "HAPROXY_0_VHOST" in labels and not shared and len(mappings) == 1 and len(app["tasks"]) > 0
+
+
+def _one_task_fewer(app: Document, _number: int) -> None:
+    """Take the task away that came first; an app that has only one left gets another address instead."""
+    if len(app["tasks"]) > 1:
+        app["tasks"] = app["tasks"][1:]
+    else:
+        app["tasks"][0]["ports"] = [port + 1 for port in app["tasks"][0]["ports"]]
+
+
+def _other_balance(app: Document, number: int) -> None:
+    app["labels"]["HAPROXY_0_BALANCE"] = ("leastconn", "roundrobin", "source")[number % 3]
+
+
+def _other_vhost(app: Document, number: int) -> None:
+    app["labels"]["HAPROXY_0_VHOST"] = f"moved-{number}-{app['labels']['HAPROXY_0_VHOST']}"[:200]
+
+
+def _main() -> None:
+    measure_alone(measure, "rounds")
+
+
+if __name__ == "__main__":
+    _main()

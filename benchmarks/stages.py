@@ -1,0 +1,72 @@
+"""Where the time between an event and its traffic goes, read off fastlb's journal.
+
+    event --arrive--> noted --settle--> asked --fetch--> answered --decide--> --validate--> tried --apply--> done
+
+Each stage ends where the next begins. `decide and render` is what lies between the answer and the beginning of the
+trial, or of the application if nothing had to be tried.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from benchmarks.changes import Moments
+
+STAGES = ("event", "settle", "fetch", "decide and render", "validate", "apply", "to traffic")
+APPLIED = frozenset({"reload", "live"})
+OVERLAP_S = 0.001
+"""The trial and the application follow each other at once, and each is timed by a clock of its own."""
+
+Entry = dict[str, Any]
+
+
+def stage_ms(journal: list[Entry], moments: Moments) -> dict[str, float] | None:
+    """Return how long each stage took; None if the journal does not tell of what led to this traffic."""
+    applied = _last(journal, APPLIED, moments.traffic_s, from_its_start=True)
+    fetched = applied and _last(journal, {"fetched"}, _start(applied))
+    if applied is None or fetched is None or applied["at"] < moments.event_s:
+        return None
+    asked_s = _start(fetched)
+    noted_s = next(
+        (each["at"] for each in journal if each["kind"] == "event" and each["at"] >= moments.event_s), asked_s
+    )
+    tried = _last(journal, {"tried"}, _start(applied) + OVERLAP_S)
+    tried = tried if tried and tried["at"] > fetched["at"] else None
+    marks = (
+        moments.event_s,
+        min(noted_s, asked_s),
+        asked_s,
+        fetched["at"],
+        _start(tried or applied),
+        tried["at"] if tried else _start(applied),
+        min(applied["at"], moments.traffic_s),
+        moments.traffic_s,
+    )
+    return {stage: max(0.0, (marks[place + 1] - marks[place]) * 1000) for place, stage in enumerate(STAGES)}
+
+
+def fetched_between(journal: list[Entry], begin_s: float, end_s: float) -> tuple[int, int, int]:
+    """Return how many single apps were asked for, how often everything was, and how many bytes came."""
+    entries = [entry for entry in journal if entry["kind"] == "fetched" and begin_s <= entry["at"] <= end_s]
+    singles = sum(len(entry["asked"]) for entry in entries if entry["asked"] != "everything")
+    everything = sum(entry["asked"] == "everything" for entry in entries)
+    return singles, everything, sum(entry["received_bytes"] for entry in entries)
+
+
+def _start(entry: Entry) -> float:
+    """Return when what an entry tells of began; entries are written at the end."""
+    return float(entry["at"] - entry.get("seconds", 0.0))
+
+
+def _last(
+    journal: list[Entry], kinds: AbstractSet[str], until_s: float, *, from_its_start: bool = False
+) -> Entry | None:
+    found = None
+    for entry in journal:
+        at_s = _start(entry) if from_its_start else entry["at"]
+        if entry["kind"] in kinds and at_s <= until_s:
+            found = entry
+    return found
