@@ -81,5 +81,5 @@ def test_every_moment_between_event_and_traffic_belongs_to_one_stage():
 
 @pytest.mark.parametrize("text", ["5000", "x3", "0x3", "5000x", "axb"])
 def test_what_is_no_size_is_refused(text):
-    with pytest.raises(ValueError, match="invalid literal|no size"):
+    with pytest.raises(ValueError, match=r"invalid literal|no size"):
         Size.parse(text)
