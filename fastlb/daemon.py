@@ -78,8 +78,12 @@ def _in_child(work: Callable[[], supervisor.Orders]) -> supervisor.Orders:
 
 
 def _hand_over(work: Callable[[], supervisor.Orders], write: Callable[[bytes], object]) -> int:
-    """Return the status of the child; whatever happens, it must not go on as if it were its parent."""
+    """Return the status of the child; whatever happens, it must not go on as if it were its parent.
+
+    It logs nothing: the controller reads the same again, and says what there is to say about it.
+    """
     found: supervisor.Orders | FastlbError
+    logging.disable()
     try:
         try:
             found = work()
@@ -87,6 +91,7 @@ def _hand_over(work: Callable[[], supervisor.Orders], write: Callable[[bytes], o
             found = error
         write(pickle.dumps(found))
     except BaseException:
+        logging.disable(logging.NOTSET)
         log.exception("fastlb failed while it checked its settings; please report this")
         return 1
     return 0

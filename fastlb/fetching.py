@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fastlb.marks import Reading
 
 SHOWN_APPS = 10
-COLLECT_S = 0.02
+COLLECT_S = 0.005
 """How long an answer waits for others that are under way."""
 
 

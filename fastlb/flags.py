@@ -90,6 +90,13 @@ MARATHON = (
     ),
     Flag("--marathon-ca-cert", str, None, "CA file for Marathon; without it the system's CAs are used", "PATH"),
     Flag("--insecure", bool, False, "do not verify Marathon's TLS certificate"),
+    Flag(
+        "--select-by-group",
+        bool,
+        False,
+        "ask Marathon only for apps whose label HAPROXY_GROUP is exactly one --group; see operating.md for what that "
+        "leaves out",
+    ),
     Flag("--marathon-connect-timeout", seconds, 3.05, "longest wait for a connection to Marathon, seconds", "S"),
     Flag("--marathon-read-timeout", seconds, 46.0, "longest wait for an answer of Marathon, seconds", "S"),
 )

@@ -157,9 +157,9 @@ class MarathonClient:
             raise
 
     def _path(self, app_id: str | None) -> str:
-        if app_id is not None:
-            return f"/v2/apps/{quote(app_id.lstrip('/'), safe='/')}"
-        return f"{ALL_APPS}&label={quote(self._selector.expression)}" if self._selector else ALL_APPS
+        if app_id is None:
+            return f"{ALL_APPS}&label={quote(self._selector.expression)}" if self._selector else ALL_APPS
+        return f"/v2/apps/{quote(app_id.lstrip('/'), safe='/')}"
 
     def _forget(self, exchange: Exchange) -> _Ask:
         self._http.drop(exchange)

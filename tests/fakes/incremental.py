@@ -1,6 +1,6 @@
 """What reconcile does, without threads, clock and HAProxy; and what a process without a past makes of the same apps.
 
-    events --mirroring--> reading --answer--> store --decide, refuse, accept--> rendering  (`Loop`: the rooms themselves)
+    events --mirroring--> reading --answer--> store --decide, refuse, accept--> rendering (`Loop`: the rooms themselves)
     the same answers --> documents that count --> rendering by new rooms                (`Memory`, `fresh_rendering`)
 
 `Memory` says in terms of documents what is kept on purpose. It shares no code with the store and the quarantine.

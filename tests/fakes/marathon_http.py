@@ -1,7 +1,8 @@
 """A threaded HTTP server on loopback that misbehaves as told: faults of Marathon, of proxies, of login servers.
 
-It knows nothing of Marathon's state; a test says for each path how to answer. Every request is kept for the test to
-look at. Closing it ends all of its threads and sockets.
+`FakeMarathon` knows nothing of Marathon's state; a test says for each path how to answer. `FakeCluster` has apps and an
+event stream, but nothing happens in it by itself. Every request is kept for the test to look at. Closing ends all threads
+and sockets.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import orjson
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 DEADLINE_S = 20.0
+ALL_APPS = "/v2/apps"
 
 
 def eventually(what: Callable[[], object], deadline_s: float = DEADLINE_S) -> None:
@@ -75,8 +77,12 @@ class FakeMarathon:
 
     def respond(self, handler: Handler) -> None:
         self.seen.append(Seen(handler.path, dict(handler.headers), handler.read_body()))
-        answer = self.answers.get(handler.path.partition("?")[0], json_answer({"message": "no such app"}, 404))
-        answer(handler)
+        path = handler.path.partition("?")[0]
+        (self.answers.get(path) or self.otherwise(path))(handler)
+
+    def otherwise(self, _path: str) -> Callable[[Handler], None]:
+        """What answers a path that no test has said anything about."""
+        return json_answer({"message": "no such app"}, 404)
 
     def paths(self) -> list[str]:
         return [seen.path for seen in self.seen]
@@ -209,3 +215,49 @@ class FakeStream:
         """End all connections in an orderly way; later ones are served again."""
         self._open.clear()
         self._ended.set()
+
+
+ATTACHED = b'event: event_stream_attached\r\ndata: {"eventType":"event_stream_attached"}\r\n\r\n'
+
+
+class FakeCluster(FakeMarathon):
+    """Answers for `apps` what their documents say at that moment; `answers` still say for each path otherwise."""
+
+    def __init__(self, documents: Iterable[dict[str, Any]]) -> None:
+        self.apps = {document["id"]: document for document in documents}
+        self.stream = FakeStream(ATTACHED)
+        super().__init__()
+        self.answers["/v2/events"] = self.stream
+
+    def otherwise(self, path: str) -> Callable[[Handler], None]:
+        if path == ALL_APPS:
+            return json_answer({"apps": list(self.apps.values())})
+        document = self.apps.get(path.removeprefix(ALL_APPS))
+        return json_answer({"app": document}) if document else super().otherwise(path)
+
+    def tell(self, *events: dict[str, Any]) -> None:
+        """Send events to all streams."""
+        texts = (b"event: %s\r\ndata: %s\r\n\r\n" % (each["eventType"].encode(), orjson.dumps(each)) for each in events)
+        self.stream.send(b"".join(texts))
+
+    def asked(self, since: int = 0) -> list[str]:
+        """The paths below /v2/apps of all requests but the first ``since``, without queries."""
+        paths = [path.partition("?")[0] for path in self.paths()[since:]]
+        return [path.removeprefix(ALL_APPS) or "everything" for path in paths if path.startswith(ALL_APPS)]
+
+    @contextlib.contextmanager
+    def held(self, path: str) -> Iterator[threading.Event]:
+        """Answer ``path`` as of now, but only when the event is set, or at the end."""
+        answer_of_now, release = self.otherwise(path), threading.Event()
+
+        def respond(handler: Handler) -> None:
+            while not (release.wait(0.02) or self.closing.is_set()):
+                pass
+            answer_of_now(handler)
+
+        self.answers[path] = respond
+        try:
+            yield release
+        finally:
+            self.answers.pop(path, None)
+            release.set()

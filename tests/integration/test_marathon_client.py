@@ -25,7 +25,9 @@ from fastlb.marathon import (
     MarathonClient,
     MarathonConfig,
     NoLogin,
+    Selector,
     Tls,
+    Told,
     login_from_credential_file,
     login_from_user_pass,
     login_from_vault,
@@ -35,6 +37,7 @@ from fastlb.marathon.http import MOST_AT_ONCE, Http
 from fastlb.marathon.transfer import Request
 from fastlb.sse import EventDecoder
 from tests.fakes.marathon_http import (
+    ATTACHED,
     DEADLINE_S,
     FakeMarathon,
     FakeStream,
@@ -54,7 +57,6 @@ if TYPE_CHECKING:
 
 APPS = "/v2/apps"
 EVENTS = "/v2/events"
-ATTACHED = b'event: event_stream_attached\r\ndata: {"eventType":"event_stream_attached"}\r\n\r\n'
 STATUS = b'event: status_update_event\r\ndata: {"eventType":"status_update_event","appId":"/a"}\r\n\r\n'
 PASSWORD = "s3cret-w0rd"
 BASIC = BasicLogin("ops", PASSWORD)
@@ -433,6 +435,89 @@ def test_a_follower_of_single_apps_is_followed_with_credentials(marathon, other,
     for app_id in app_ids:
         marathon.answers[path_of(app_id)] = redirect(other.url)
     assert apps_by_id(client_of(marathon.url, login=BASIC), app_ids) == AppAnswers(as_found(app_ids), {})
+
+
+ODD_IDS = {
+    "/group-1/sub.group/0a-b.c-9": "/v2/apps/group-1/sub.group/0a-b.c-9",
+    "/a b/100%/c?d#e": "/v2/apps/a%20b/100%25/c%3Fd%23e",
+    "/grün": "/v2/apps/gr%C3%BCn",
+}
+
+
+@pytest.mark.parametrize("app_id", ODD_IDS)
+def test_an_id_is_quoted_so_that_it_stays_one(app_id, marathon, client_of):
+    marathon.answers[ODD_IDS[app_id]] = json_answer({"app": {"id": app_id}})
+    assert apps_by_id(client_of(marathon.url), [app_id]).found == {app_id: {"id": app_id}}
+
+
+def test_an_endpoint_that_hangs_for_one_app_does_not_keep_another_from_the_next_endpoint(marathon, other, client_of):
+    marathon.answers[path_of("/hung")] = silence
+    other.answers[path_of("/b")] = json_answer({"app": {"id": "/b"}})
+    client = client_of(marathon.url, other.url)
+    client.ask(["/hung", "/b"])
+    marathon.answers[path_of("/b")] = json_answer({}, 500)
+    told: list[Told] = []
+    while not told:
+        told = client.told()
+    assert told == [Told("/b", {"id": "/b"})]
+
+
+def test_what_is_dropped_is_given_up_and_never_told(marathon, client_of):
+    app_ids = serve(marathon, 20)
+    marathon.answers[path_of(app_ids[0])] = silence
+    client = client_of(marathon.url)
+    client.ask(app_ids)
+    told = client.told()
+    client.drop([app_ids[0], app_ids[19]])
+    while len(told) < 18:
+        told += client.told()
+    assert {each.app_id for each in told} == set(app_ids[1:19])
+    assert client.told() == []
+
+
+def test_a_wait_ends_when_it_is_woken(marathon, client_of):
+    marathon.answers[path_of("/a")] = silence
+    client = client_of(marathon.url)
+    client.ask(["/a"])
+    eventually(lambda: client.told() == [] and marathon.paths())
+
+    def waited_s(*, woken: bool) -> float:
+        began_s = time.monotonic()
+        for _ in range(10):
+            if woken:
+                client.wake()
+            assert client.told() == []
+        return time.monotonic() - began_s
+
+    assert waited_s(woken=True) < waited_s(woken=False) / 2
+
+
+# Reading the apps of one's own group only
+
+OURS = {"id": "/ours", "labels": {"HAPROXY_GROUP": "external"}}
+LISTED = {"id": "/listed", "labels": {"HAPROXY_GROUP": "external,internal"}}
+THEIRS = {"id": "/theirs", "labels": {"HAPROXY_GROUP": "internal"}}
+
+
+def test_everything_is_asked_for_by_label_and_what_was_not_selected_all_the_same_is_left_out(marathon, client_of):
+    marathon.answers[APPS] = json_answer({"apps": [THEIRS, OURS, LISTED]})
+    assert client_of(marathon.url, selector=Selector(("external", "a b"))).apps() == [OURS]
+    assert marathon.paths() == [
+        "/v2/apps?embed=apps.tasks&label=HAPROXY_GROUP%20in%20%28external%2Ca%5C%20b%29",
+    ]
+
+
+def test_a_single_app_that_is_not_selected_counts_as_gone_and_one_that_names_the_group_is_told_of_once(
+    marathon, client_of, caplog
+):
+    for app in (OURS, LISTED, THEIRS):
+        marathon.answers[path_of(app["id"])] = json_answer({"app": app})
+    client = client_of(marathon.url, selector=Selector(("external",)))
+    for _ in range(2):
+        found = apps_by_id(client, ["/ours", "/listed", "/theirs"]).found
+        assert found == {"/ours": OURS, "/listed": None, "/theirs": None}
+    (record,) = caplog.records
+    assert record.message.startswith("app /listed is not read: HAPROXY_GROUP in (external) does not select it")
 
 
 # Login

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from fastlb.cli import build_parser
 from fastlb.errors import CredentialsError
-from fastlb.marathon import BasicLogin, DcosLogin, NoLogin, login_from_user_pass
+from fastlb.marathon import BasicLogin, DcosLogin, NoLogin, Selector, login_from_user_pass
 from fastlb.marathon_settings import read_marathon
 
 
@@ -67,3 +67,16 @@ def test_credentials_that_are_no_pair_are_refused():
 
 def test_half_a_pair_in_the_environment_is_none():
     assert not isinstance(read(MARATHON_USER="env").login, BasicLogin)
+
+
+def test_selecting_by_group_is_off_and_says_what_it_leaves_out_when_it_is_on(caplog):
+    assert read().selector is None
+    assert caplog.text == ""
+    assert read("--select-by-group", "--group", "y").selector == Selector(("x", "y"))
+    assert "HAPROXY_GROUP in (x,y)" in caplog.text
+    assert "HAPROXY_{n}_GROUP" in caplog.text
+
+
+def test_a_group_that_cannot_be_selected_by_has_all_apps_read(caplog):
+    assert read("--select-by-group", "--group", "*").selector is None
+    assert "all apps are read" in caplog.text
