@@ -163,6 +163,7 @@ VALUE_LABELS = {
     "HTTP_BACKEND_PROXYPASS_PATH": ("proxypass_path", "text"),
     "HTTP_BACKEND_REDIR": ("redirect_path", "text"),
     "HTTP_BACKEND_REVPROXY_PATH": ("revproxy_path", "text"),
+    "KEEP_CONNECTIONS": ("keep_connections", "bool"),
     "MODE": ("mode", "lower"),
     "PATH": ("path", "text"),
     "PORT": ("port", "port"),

@@ -81,6 +81,7 @@ class Server(NamedTuple):
 class ServiceOptions(NamedTuple):
     """The labels of one service port, checked and typed (COMPAT.md 4.1); None means "no such label".
 
+    ``keep_connections`` is no label of marathon-lb: old workers with connections of such a service are ended last.
     ``rank`` is the label BACKEND_WEIGHT after COMPAT.md 3.6 rule 3: the order among vhost rules, larger first.
     ``templates`` are the texts of template labels by template name.
     """
@@ -107,6 +108,7 @@ class ServiceOptions(NamedTuple):
     redirect_path: str | None = None
     networks_allowed: str | None = None
     health_port_index: int | None = None
+    keep_connections: bool = False
     templates: Mapping[str, str] = MappingProxyType({})
 
 

@@ -37,6 +37,7 @@ def changed(**labels):
         ("HTTP_BACKEND_PROXYPASS_PATH", "/p", {"proxypass_path": "/p"}),
         ("HTTP_BACKEND_REDIR", "/r", {"redirect_path": "/r"}),
         ("HTTP_BACKEND_REVPROXY_PATH", "/v", {"revproxy_path": "/v"}),
+        ("KEEP_CONNECTIONS", "true", {"keep_connections": True}),
         ("MODE", "HTTP", {"mode": "http"}),
         ("PATH", "-i /x /y", {"path": "-i /x /y", "rank": 1}),
         ("PORT", "8080", {"port": 8080}),
