@@ -10,12 +10,32 @@ from itertools import pairwise
 
 import pytest
 
+from fastlb.labels import LABELS
+from fastlb.model import Rules
+from fastlb.reading import read_app
+from fastlb.services import SKIPPED_STATES, Surroundings
 from fastlb.templates import compile_placeholders
+from tests.fakes.apps import app, task
 
 CALLS = 300
 ROUNDS = 5
 SERVERS = [(f"host-{n}.example", f"10.0.0.{n}", 31000 + n, n == 3) for n in range(8)]
 LINE = compile_placeholders("  server {serverName} {host_ipv4}:{port:05d} id {serverId!r}{cookieOptions}\n")
+
+LABELLED = {f"HAPROXY_0_{name}": "1" for name in LABELS if name != "AUTH"}
+DOCUMENT = app(
+    labels=LABELLED,
+    healthChecks=[{"protocol": "HTTP", "portIndex": 0, "command": {"value": None}, "list": [1]}],
+    tasks=[task(number, f"127.0.0.{number % 3}", healthCheckResults=[{"alive": True}]) for number in range(6)],
+)
+ODD_DOCUMENT = {**DOCUMENT, "tasks": [*DOCUMENT["tasks"], {"id": "a b"}]}
+APP = read_app(DOCUMENT)
+SURROUNDINGS = (Rules(("external",)), APP.service_ports, Surroundings(), LABELS, SKIPPED_STATES)
+
+
+def fail(*_: object) -> None:
+    raise ValueError
+
 
 ARGUMENTS = {
     "clean": ("host.name_é",),
@@ -27,12 +47,18 @@ ARGUMENTS = {
     "server_values": (SERVERS, True, [" check"]),
     "entry_hash": ("a.example", "a_10000"),
     "table_hash": ([("a.example", "a_10000"), ("é.example", "b_10001")],),
+    "is_ipv4": ("127.0.0.1",),
+    "host_names": ((*APP.tasks, APP.tasks[0]._replace(host="agent")),),
+    "read_app": (DOCUMENT, fail),
+    "services_of": (APP, *SURROUNDINGS, fail),
 }
 PLAIN_LINE = compile_placeholders("  server {serverName} id {serverId}{cookieOptions}\n")
 MORE = [
     ("server_lines", (PLAIN_LINE, SERVERS, True, [" check"])),
     ("server_lines", (PLAIN_LINE, [*SERVERS[:3], ("a", "b", 1)], True, [" check"])),
     ("server_lines", (PLAIN_LINE, SERVERS[:3], True, ["a", "b", "é"])),
+    ("services_of", (APP._replace(tasks=(*APP.tasks, APP.tasks[0]._replace(host="é"))), *SURROUNDINGS, fail)),
+    ("services_of", (APP._replace(labels={**LABELLED, "HAPROXY_0_PORT": "x"}), *SURROUNDINGS, fail)),
     ("fill", (PLAIN_LINE, {"serverName": "x", "serverId": 1, "cookieOptions": None})),
 ]
 WRONG = {
@@ -43,6 +69,9 @@ WRONG = {
     "server_lines": ((("nothing",),), SERVERS, True, [" check"]),
     "server_values": (SERVERS, True, ["a", "b", "c"]),
     "table_hash": ([("a", "b"), ("c", "\ud800")],),
+    "host_names": ([*APP.tasks, None],),
+    "read_app": (ODD_DOCUMENT, fail),
+    "services_of": (APP, Rules(("external",)), None, Surroundings(), LABELS, SKIPPED_STATES, fail),
 }
 
 
@@ -52,7 +81,7 @@ def test_no_memory_block_is_kept(compiled, name, arguments):
     counts = []
     for _ in range(ROUNDS):
         for _ in range(CALLS):
-            with contextlib.suppress(TypeError, ValueError, KeyError, IndexError):
+            with contextlib.suppress(TypeError, ValueError, KeyError, IndexError, AttributeError):
                 function(*arguments)
         gc.collect()
         counts.append(sys.getallocatedblocks())
