@@ -1,8 +1,8 @@
 """What a running HAProxy of some version takes from its Runtime API; how text depends on the version is `dialect`.
 
 It must not know servers, backends or sockets. Everything here was tried on 2.6.12, 2.8.25, 3.0.11 and 3.4.7, option by
-option (HAPROXY.md A2 has the method); versions between two of them are treated like the older one. HAProxy has the last
-word: an option that it refuses nevertheless is an unexpected reply, which leads to a reload (`runtime`).
+option (HAPROXY.md A2 has the method); patch levels are from HAProxy's change logs. HAProxy has the last word: an option
+that it refuses nevertheless is an unexpected reply, which leads to a reload (`runtime`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ class Option(NamedTuple):
     """An option of a server line: how many words follow it, and the first version whose `add server` takes it."""
 
     arguments: int
-    since: tuple[int, int]
+    since: tuple[int, ...]
 
 
-def _options(words: str, arguments: int, since: tuple[int, int]) -> dict[str, Option]:
+def _options(words: str, arguments: int, since: tuple[int, ...]) -> dict[str, Option]:
     return {word: Option(arguments, since) for word in words.split()}
 
 
@@ -35,7 +35,8 @@ OPTIONS = (
     | _options("on-error on-marked-down on-marked-up pool-low-conn pool-max-conn pool-purge-delay", 1, AT_RUN_TIME)
     | _options("port proto rise slowstart sni source ssl-max-ver ssl-min-ver", 1, AT_RUN_TIME)
     | _options("verify verifyhost weight ws", 1, AT_RUN_TIME)
-    | _options("cookie shard", 1, (2, 8))
+    | _options("shard", 1, (2, 8))
+    | _options("cookie", 1, (2, 8, 8))
     | _options("guid hash-key", 1, (3, 0))
     | _options("init-state", 1, (3, 1))
     | _options("agent-check check-via-socks4 no-check no-ssl non-stick stick", 0, NEVER)
@@ -45,9 +46,9 @@ OPTIONS = (
 
 
 class Capabilities(NamedTuple):
-    """What one version can do without a reload."""
+    """What one version (major, minor, patch) can do without a reload."""
 
-    version: tuple[int, int]
+    version: tuple[int, ...]
 
     def takes(self, option: str) -> bool:
         """Whether `add server` takes this option of a server line."""
@@ -57,7 +58,7 @@ class Capabilities(NamedTuple):
     def delete_after_s(self) -> float:
         """How long a server has to have been out, at least, before it is deleted.
 
-        Requests that were about to connect to it when it left still point to it, which a deletion does not see before
-        2.8: it has crashed there (HAPROXY.md A4). They are through with their retries by then.
+        Requests that were about to connect to it when it left still point to it, and before 2.8.8 a deletion that does
+        not see them has crashed HAProxy (HAPROXY.md A4). By then they are through with their retries.
         """
-        return 30.0 if self.version < (2, 8) else 1.0
+        return 30.0 if self.version < (2, 8, 8) else 1.0

@@ -23,6 +23,7 @@ NOTHING = ""
 ADDED = r"New server registered\."
 DELETED = r"Server deleted\."
 MOVED = r"(IP|port) changed from .*|nothing changed|no need to change .*"
+NO_BACKEND = "Can't find backend."
 PREPARED = r"New version created: (\d+)"
 
 

@@ -11,13 +11,12 @@ A batch is one connection: its commands are all carried out, whatever the first 
 from __future__ import annotations
 
 from itertools import chain
-from re import fullmatch
+from re import fullmatch, match
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.capabilities import Capabilities
-from fastlb.commands import PREPARED, Command, MapSwap, batches
-from fastlb.dialect import parse_version
-from fastlb.errors import RuntimeApiError, UsageError
+from fastlb.commands import NO_BACKEND, PREPARED, Command, MapSwap, batches, last_line
+from fastlb.errors import RuntimeApiError
 from fastlb.seen import read_map, read_servers
 
 if TYPE_CHECKING:
@@ -44,10 +43,10 @@ class Runtime:
     def capabilities(self) -> Capabilities:
         """Ask which version runs, which need not be the program that was found. Raises RuntimeApiError."""
         said = self._api.info().get("Version", "")
-        try:
-            return Capabilities(parse_version(said))
-        except UsageError as error:
-            raise RuntimeApiError(f"`show info` on {self._api.socket_path} names the version {said!r}") from error
+        numbers = match(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
+        if numbers is None:
+            raise RuntimeApiError(f"`show info` on {self._api.socket_path} names the version {said!r}")
+        return Capabilities(tuple(int(number or 0) for number in numbers.groups()))
 
     def carry_out(self, phases: Iterable[Phase]) -> Outcome:
         """Do all steps, phase by phase, up to the first doubt; never raises."""
@@ -63,16 +62,26 @@ class Runtime:
 
     def replies(self, commands: Sequence[Command]) -> list[str]:
         """Send commands whose replies decide what comes next; return them in order. Raises RuntimeApiError."""
-        lines = [command.line for command in commands]
-        return list(chain.from_iterable(map(self._api.ask_all, batches(lines))))
+        return self._ask([command.line for command in commands])
 
-    def servers(self, backend: str = "") -> dict[str, dict[str, SeenServer]]:
-        """Read back the servers of one backend, or of all, by backend and name. Raises RuntimeApiError."""
-        return read_servers(self._api.ask(f"show servers state {backend}".rstrip()))
+    def servers(self, backends: Sequence[str] = ()) -> dict[str, dict[str, SeenServer]]:
+        """Read back servers by backend and name. Raises RuntimeApiError.
+
+        Of these backends, those that HAProxy does not have left out; or of all, those without servers left out. All at
+        once cost HAProxy little, but 60 ms of ours for 15,000 servers: an audit asks for a few at a time.
+        """
+        if not backends:
+            return read_servers(self._api.servers_state())
+        replies = self._ask([f"show servers state {backend}" for backend in backends])
+        answers = zip(backends, replies, strict=True)
+        return {name: read_servers(reply).get(name, {}) for name, reply in answers if last_line(reply) != NO_BACKEND}
 
     def map_entries(self, path: str) -> list[tuple[str, str]]:
         """Read back the entries of one map. Raises RuntimeApiError."""
         return read_map(self._api.ask(f"show map {path}"))
+
+    def _ask(self, lines: Sequence[str]) -> list[str]:
+        return list(chain.from_iterable(map(self._api.ask_all, batches(lines))))
 
     def _commands(self, commands: list[Command]) -> None:
         for command, reply in zip(commands, self.replies(commands), strict=True):

@@ -136,6 +136,8 @@ def _as_line(seen: SeenServer, desired: Backend) -> ServerLine:
     wanted = desired.servers.get(seen.name)
     if wanted is None:
         return ServerLine(seen.name, seen.address, seen.port, seen.id, seen.weight, seen.is_out)
+    if wanted.has_agent:
+        seen = seen._replace(weight=wanted.weight, is_out=wanted.disabled)
     return wanted._replace(
         address=seen.address if wanted.has_ip_address else wanted.address,
         port=seen.port,

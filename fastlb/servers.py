@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.capabilities import OPTIONS
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
     from fastlb.capabilities import Capabilities
 
-MAX_WORDS = 60
-"""Of a server line; HAProxy reads 64 words of a command, and ignores or refuses more (HAPROXY.md 1)."""
+MAX_WORDS, MAX_CHARACTERS = 60, 2_000
+"""Of a server line: HAProxy reads 64 words of a command, and from 2.6 comes no reply at all to one that is longer than
+its buffer (HAPROXY.md 1)."""
 
 _SAFE = re.compile(r"[ \t!%&()*+,\-./0-9:=?@A-Z\[\]^_a-z{|}~]*")
-_NAME = re.compile(r"[A-Za-z0-9_.:-]+")
+_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,300}")
 _WHERE = re.compile(r"(?:\[(?P<bracketed>[^\]]+)\]|(?P<plain>[^\[\]@]+)):(?P<port>\d{1,5})")
 _SECTION = re.compile(
     r"^[ \t]*(backend|cache|crt-store|defaults|fcgi-app|frontend|global|http-errors|listen|log-forward|mailers"
@@ -59,6 +61,11 @@ class ServerLine(NamedTuple):
     def is_checked(self) -> bool:
         """Whether HAProxy checks its health."""
         return ("check",) in self.options
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether an agent on its machine decides about its weight and state."""
+        return ("agent-check",) in self.options
 
     @property
     def has_ip_address(self) -> bool:
@@ -130,7 +137,7 @@ def why_not_added(server: ServerLine, capabilities: Capabilities) -> str | None:
         return f"server {server.name} has the address {server.address}, which only a start resolves"
     for keyword, *_ in server.options:
         if not capabilities.takes(keyword):
-            version = "{}.{}".format(*capabilities.version)
+            version = ".".join(map(str, capabilities.version))
             return f"server {server.name} has the option {keyword}, which HAProxy {version} takes only at its start"
     return None
 
@@ -164,7 +171,7 @@ def _why_fixed(head: str, defaults: Defaults) -> str | None:
 def _read_servers(lines: str) -> dict[str, ServerLine]:
     servers: dict[str, ServerLine] = {}
     ids = set()
-    for line in lines.splitlines():
+    for line in lines.split("\n"):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         server = _read_server(line)
@@ -175,9 +182,10 @@ def _read_servers(lines: str) -> dict[str, ServerLine]:
     return servers
 
 
+@lru_cache(maxsize=4096)
 def _read_server(line: str) -> ServerLine:
     words = line.split()
-    if not _SAFE.fullmatch(line) or len(words) > MAX_WORDS:
+    if not _SAFE.fullmatch(line) or len(words) > MAX_WORDS or len(line) > MAX_CHARACTERS:
         raise _UnknownFormError(f"the line {line.strip()[:80]!r} has characters or a length that no command can have")
     where = _WHERE.fullmatch(words[2]) if len(words) > 2 else None
     if words[0] != "server" or where is None or not _NAME.fullmatch(words[1]) or not _is_port(where["port"]):

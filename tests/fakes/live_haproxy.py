@@ -148,7 +148,7 @@ class LiveHAProxy:
 
     def servers(self, name: str = "app_10000") -> dict[str, tuple[Any, ...]]:
         """What of its servers a change is about: without their health, which is HAProxy's business."""
-        seen = self.runtime.servers(name)[name]
+        seen = self.runtime.servers([name])[name]
         return {each.name: each._replace(is_up=False)[1:] for each in seen.values()}
 
     def log(self) -> str:

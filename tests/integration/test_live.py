@@ -45,7 +45,7 @@ class Kind(NamedTuple):
     before: Callable[[Ports], str]
     after: Callable[[Ports], str]
     more: str = ""
-    since: tuple[int, int] = (2, 6)
+    since: tuple[int, ...] = (2, 6)
 
 
 STICKY = "  cookie sid insert indirect nocache\n"
@@ -68,7 +68,7 @@ KINDS = {
         lambda p: f"  server a 127.0.0.1:{p[1]} id 7{CHECK}\n  server b 127.0.0.1:{p[2]}{CHECK}\n",
     ),
     "sticky, fewer": Kind(lambda p: lines(p, sticky=True), lambda p: lines(p[2:], sticky=True), STICKY),
-    "sticky, more": Kind(lambda p: lines(p[:1], sticky=True), lambda p: lines(p, sticky=True), STICKY, (2, 8)),
+    "sticky, more": Kind(lambda p: lines(p[:1], sticky=True), lambda p: lines(p, sticky=True), STICKY, (2, 8, 8)),
     "many options": Kind(
         lambda p: lines(p[:1], " maxconn 50 slowstart 1s on-marked-down shutdown-sessions"),
         lambda p: lines(p, " maxconn 50 slowstart 1s on-marked-down shutdown-sessions"),
@@ -143,7 +143,7 @@ def test_a_live_change_leads_to_what_a_start_on_the_new_file_has_and_costs_no_re
             finish(live, leaving)
             fresh = running(text_of(after, kind.after(ports)))
             assert live.servers() == fresh.servers()
-            assert drift(after, live.runtime.servers("app_10000")["app_10000"], live.runtime.capabilities()).is_nothing
+            assert drift(after, live.runtime.servers()["app_10000"], live.runtime.capabilities()).is_nothing
             live.write([text_of(after, kind.after(ports))])
             state = for_next_worker(live.api.servers_state(), {after.name: after})
             (live.folder / "state").write_text(state)
@@ -311,6 +311,13 @@ def test_what_is_refused_is_told_in_haproxys_words_and_nothing_is_taken_away(run
         assert not outcome.ok
         assert "already used" in outcome.doubt
         assert not live.runtime.servers()[before.name][names(ports)[0]].is_out
+
+
+def test_servers_are_read_back_of_all_backends_or_of_some(running):
+    live = running(*(text_of(backend("", name=name), lines([1])) for name in ("app_10000", "b")), "\nbackend c\n")
+    every = live.runtime.servers()
+    assert every.keys() == {"app_10000", "b"}
+    assert live.runtime.servers(["b", "c", "d"]) == {"b": every["b"], "c": {}}
 
 
 DRIFTS = {

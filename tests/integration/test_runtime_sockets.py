@@ -132,6 +132,14 @@ def test_a_version_that_cannot_be_read_is_an_error(tmp_path, said):
         runtime(tmp_path / "s").capabilities()
 
 
+@pytest.mark.parametrize(
+    ("said", "version"), [(b"2.6.12-1+deb12u4", (2, 6, 12)), (b"3.4.7-1", (3, 4, 7)), (b"3.5-dev5-ab12", (3, 5, 0))]
+)
+def test_what_haproxy_can_do_is_known_from_the_version_that_answers(tmp_path, said, version):
+    with listening(tmp_path / "s", b"Name: HAProxy\nVersion: " + said + b"\n\n"):
+        assert runtime(tmp_path / "s").capabilities().version == version
+
+
 @pytest.mark.haproxy
 def test_thousands_of_commands_and_replies_in_one_phase_come_through(tmp_path):
     live = LiveHAProxy(tmp_path)

@@ -89,6 +89,11 @@ def test_servers_without_ids_and_with_names_for_addresses_are_taken_as_they_are(
     assert drift(wanted, {"a": server()}, NEW).is_nothing
 
 
+def test_what_an_agent_decides_is_no_drift():
+    wanted = read_backend("b", HEAD, "  server a 10.0.0.1:80 id 7 agent-check agent-port 9\n")
+    assert drift(wanted, {"a": server(weight=50, is_out=True)}, NEW).is_nothing
+
+
 def test_a_server_that_leaves_is_expected_and_kept_out():
     leaving = {"x": ServerLine("x", "10.0.0.9", 1)}
     seen = {"a": server(), "x": server("x", id=8, is_out=True)}

@@ -72,6 +72,8 @@ def test_an_address_is_read_in_any_form_and_written_in_one(where, address, port,
         (f"{LINE} cookie <<\n", "no command can have"),
         (f"{LINE} cookie ä\n", "no command can have"),
         (LINE + " backup" * 60, "no command can have"),
+        (f"{LINE} cookie {'x' * 2000}", "no command can have"),
+        (f"{LINE} backup\v  server t 10.0.0.2:80\n", "no command can have"),
         (f"{LINE}\n{LINE} backup\n", "two servers have the name s"),
         (f"{LINE} id 5\n  server t 10.0.0.2:80 id 5\n", "or its id 5"),
         ("  server s\n", "no server with a plain name"),
@@ -153,15 +155,15 @@ def test_the_defaults_of_the_shared_sections_are_read_and_nothing_else_of_them()
     ("options", "refused_by"),
     [
         ("check inter 5s weight 3 backup", []),
-        ("check cookie c", [(2, 6), (2, 7)]),
-        ("init-state down", [(2, 6), (2, 7), (2, 8), (3, 0)]),
-        ("init-addr none", [(2, 6), (2, 7), (2, 8), (3, 0), (3, 4)]),
-        ("resolvers dns", [(2, 6), (2, 7), (2, 8), (3, 0), (3, 4)]),
-        ("track b/other", [(2, 6), (2, 7), (2, 8), (3, 0), (3, 4)]),
+        ("check cookie c", [(2, 6), (2, 8, 7)]),
+        ("init-state down", [(2, 6), (2, 8, 7), (2, 8, 8), (3, 0, 11)]),
+        ("init-addr none", [(2, 6), (2, 8, 7), (2, 8, 8), (3, 0, 11), (3, 4)]),
+        ("resolvers dns", [(2, 6), (2, 8, 7), (2, 8, 8), (3, 0, 11), (3, 4)]),
+        ("track b/other", [(2, 6), (2, 8, 7), (2, 8, 8), (3, 0, 11), (3, 4)]),
     ],
 )
 def test_which_options_a_new_server_may_have_depends_on_the_version(options, refused_by):
-    versions = [(2, 6), (2, 7), (2, 8), (3, 0), (3, 4)]
+    versions = [(2, 6), (2, 8, 7), (2, 8, 8), (3, 0, 11), (3, 4)]
     assert [one for one in versions if why_not_added(read(options), Capabilities(one))] == refused_by
 
 
