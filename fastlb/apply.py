@@ -82,6 +82,16 @@ class Applier:
             self._restore()
         return outcome
 
+    def write(self, rendering: Rendering) -> None:
+        """Have the files on disk say what HAProxy was changed to while it runs. Raises PublishError.
+
+        Nothing is archived: these files differ from the archived ones by what came and went.
+        """
+        texts = self._texts(rendering)
+        self._publish(texts, archive=False)
+        self._confirmed = texts
+        self._loader.confirm()
+
     def reload(self) -> ReloadOutcome:
         """Have HAProxy load what is on disk, as SIGUSR1 asks for (COMPAT.md 2.4)."""
         return self._loader.load()

@@ -30,10 +30,14 @@ from fastlb.journal import Journal
 from fastlb.loading import CommandHAProxy, SupervisedHAProxy, UnattendedHAProxy
 from fastlb.marathon import EventStream, MarathonClient
 from fastlb.marathon_settings import read_marathon
+from fastlb.old_workers import OldWorkers
 from fastlb.reconcile import Hands, Reconciler
 from fastlb.render import Renderer
 from fastlb.resolver import Resolver
-from fastlb.settings import read_catalogue, read_limits, read_rules, read_settings
+from fastlb.rollout import Rollout, Tools
+from fastlb.runtime import Runtime
+from fastlb.runtime_api import RuntimeApi
+from fastlb.settings import map_paths, read_catalogue, read_limits, read_rules, read_settings
 from fastlb.store import Store
 from fastlb.supervisor_link import SupervisorLink
 from fastlb.trial import Trial
@@ -53,6 +57,9 @@ JOURNAL = "FASTLB_JOURNAL"
 GARBAGE_THRESHOLDS = (100_000, 20, 50)
 """The cluster is some hundred thousand objects without cycles; at Python's defaults a third of a full read goes into
 looking at them over and over."""
+
+RUNTIME_TIMEOUT_S = 2.0
+"""HAProxy answers a batch of commands within milliseconds; the loop waits for it."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -76,20 +83,22 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     decider = Decider(store, Renderer(catalogue, rules, read_limits(args)), rules)
     marathon = read_marathon(args, environ)
     fetcher = Fetcher(MarathonClient(marathon), Asking(settings.bulk_threshold), inbox)
-    journal = os.environ.get(JOURNAL)
-    hands = Hands(
-        fetcher=fetcher,
-        resolver=Resolver(settings.resolver_capacity),
+    journal = Journal(Path(named) if (named := os.environ.get(JOURNAL)) else None)
+    tools = Tools(
         trial=Trial(None if settings.skip_validation else haproxy, rules.haproxy_dir, settings.validation_timeout_s),
         applier=applier,
-        journal=Journal(Path(journal) if journal else None),
+        runtime=_runtime(settings),
+        old_workers=OldWorkers(settings.paths, settings.old_workers, journal, ours=settings.command is None),
+        journal=journal,
     )
+    rollout = Rollout(settings, decider, tools, map_paths(rules))
+    hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
     with _signals(inbox):
         if stream:
             stream.start()
         try:
-            return Reconciler(settings, decider, hands, inbox).run()
+            return Reconciler(settings, decider, rollout, hands, inbox).run()
         finally:
             fetcher.stop()
             if stream:
@@ -104,6 +113,12 @@ def find_for(args: argparse.Namespace, environ: Mapping[str, str], settings: Set
         if settings.dry or (settings.command and settings.skip_validation):
             return None
         raise
+
+
+def _runtime(settings: Settings) -> Runtime | None:
+    if settings.reload_only or settings.once:
+        return None
+    return Runtime(RuntimeApi(settings.paths.runtime_socket, RUNTIME_TIMEOUT_S))
 
 
 def _loader(settings: Settings, environ: Mapping[str, str], inbox: Inbox) -> Loader:

@@ -14,15 +14,17 @@ from fastlb.desired import Desired
 from fastlb.document import Document
 from fastlb.hosts import Hosts
 from fastlb.quarantine import Quarantine
-from fastlb.services import Surroundings, may_be_wanted, names_to_resolve
+from fastlb.services import Surroundings, may_be_wanted, names_to_resolve, places_of
 from fastlb.store import order_matters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from fastlb.model import App, Note, Rules
     from fastlb.render import Renderer
     from fastlb.store import Store
+
+    Place = tuple[str, int]
 
 SPOILT_GROUP = "with it, another app of its deployment group cannot be used"
 
@@ -49,6 +51,11 @@ class Decider:
     def notes(self) -> list[Note]:
         """Return what is to be said about apps: what could not be read, what is left out, and remarks."""
         return [*self.store.notes, *self._desired.notes, *self._document.notes]
+
+    @property
+    def warning(self) -> str | None:
+        """Return a sentence if the wanted ``maxconn`` does not fit."""
+        return self._document.warning
 
     def names_to_resolve(self) -> set[str]:
         """Return the host names that the next decision needs and whose addresses are not known."""
@@ -88,13 +95,26 @@ class Decider:
         """Return what HAProxy would be given if there were only these apps, by the ids under which it knows them."""
         return self._document.only(hap_ids)
 
-    def accepted(self) -> None:
-        """Learn that what was decided runs, so that its apps' forms count as good."""
-        members = {app.id for hap_id in self.changed for app in self._desired.members(hap_id)}
-        apps = {app_id: self.store.app(app_id) for app_id in self._apps_changed | members}
+    def places(self, app_id: str, task_ids: Collection[str]) -> tuple[str, set[Place]]:
+        """Return under which id HAProxy knows an app of Marathon, and where tasks of it listen, as last read."""
+        app = self.store.app(app_id)
+        tasks = [task for task in app.tasks if task.id in task_ids] if app is not None else []
+        found = (places_of(app, task, self._hosts.addresses) for task in tasks if app is not None)
+        return self._desired.known_as(app_id), set().union(*found)
+
+    def accepted(self, hap_ids: Collection[str] | None = None) -> None:
+        """Learn that what was decided runs, of some apps or of all, so that their forms count as good.
+
+        Apps that changed without making a difference are among them.
+        """
+        accepted = self.changed & set(hap_ids) if hap_ids is not None else set(self.changed)
+        self.changed -= accepted
+        members = {app.id for hap_id in accepted for app in self._desired.members(hap_id)}
+        settled = {app_id for app_id in self._apps_changed if self._desired.known_as(app_id) not in self.changed}
+        self._apps_changed -= settled
+        apps = {app_id: self.store.app(app_id) for app_id in settled | members}
         mistakes = self._mistakes({self._desired.known_as(app_id) for app_id in apps})
         self.quarantine.accepted(apps, {app_id: len(texts) for app_id, texts in mistakes.items()})
-        self._apps_changed, self.changed = set(), set()
 
     def _look_at_changes(self) -> None:
         """Take over what store and quarantine say that has changed."""

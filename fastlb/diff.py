@@ -1,84 +1,186 @@
 """What runs against what should run: a Plan, which is a value that can be printed and tested.
 
-A plan is nothing or a reload with its reasons; runtime commands come as a third kind with the next versions of this
-room. It compares what apps contribute, of those that may differ, never the text of the document.
+    Running, desired Document, who changed --compare--> live changes by app, steps for the maps, reasons for a reload
+
+It compares what apps contribute, of those that may differ, never the text of the document. An app is changed live as a
+whole or not at all: if anything of it needs a reload, all of it waits for that, and the other apps do not.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from fastlb import commands, live
+from fastlb.live_maps import UnfitMap, map_steps
+
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable, Mapping
 
+    from fastlb.commands import Phase
     from fastlb.document import Document
+    from fastlb.fragments import Fragment
     from fastlb.layout import Written
-    from fastlb.model import Service
+    from fastlb.live import Change
     from fastlb.render import Part
+    from fastlb.running import Running
 
-SHOWN_REASONS = 5
+SHOWN = 5
+WHOLE = ""
+"""Stands for the app of a reason that is nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What has to be done; without reasons, nothing."""
+    """What has to be done: apps that are changed live, and apps that need a reload, each with its reasons.
 
-    reasons: tuple[str, ...]
+    ``live`` has apps of which nothing has to be sent, too: their text differs only where HAProxy does not look.
+    """
+
+    live: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    maps: Phase = ()
+    reload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def is_nothing(self) -> bool:
         """Whether HAProxy already runs what it should."""
-        return not self.reasons
+        return not self.reload and not self.phases
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """Return what is changed live."""
+        return tuple(chain.from_iterable(self.live.values()))
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Return what to send, in its order."""
+        changes = self.changes
+        gains = chain.from_iterable(change.gains for change in changes)
+        losses = chain.from_iterable(change.losses for change in changes)
+        return commands.phases(gains, self.maps, losses)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Return why a reload is needed; without reasons none is."""
+        return tuple(chain.from_iterable(self.reload.values()))
 
     def __str__(self) -> str:
-        """Say it in one line, with the first few reasons."""
-        if self.is_nothing:
-            return "nothing to do"
-        more = len(self.reasons) - SHOWN_REASONS
-        shown = "; ".join(self.reasons[:SHOWN_REASONS])
-        return f"reload, because {shown}" + (f"; and {more} more" if more > 0 else "")
+        """Say it in one line, with the first few steps and reasons."""
+        steps = [str(step) for phase in self.phases for step in phase]
+        parts = [f"live: {_shown(steps)}"] if steps else []
+        parts += [f"reload, because {_shown(self.reasons)}"] if self.reload else []
+        return "; then ".join(parts) or "nothing to do"
 
 
-def compare(applied: Document | None, desired: Document, app_ids: Collection[str]) -> Plan:
-    """Return the plan that leads from ``applied`` (None: unknown) to ``desired``; every reload has a reason.
+def compare(running: Running, desired: Document, app_ids: Collection[str], map_paths: Mapping[str, str]) -> Plan:
+    """Return the plan that leads from what runs to ``desired``.
 
-    ``app_ids`` are those, as HAProxy knows them, whose contributions may differ; others are not looked at.
+    Args:
+        running: what HAProxy has.
+        desired: what it should have.
+        app_ids: those, as HAProxy knows them, whose contributions may differ; others are not looked at.
+        map_paths: the names of the files of ``domains`` and ``app_ids`` as the configuration writes them.
+
     """
-    if applied is None:
-        return Plan((f"HAProxy is given its first configuration, with {desired.listening} services",))
-    reasons = []
+    if running.document is None:
+        return Plan(reload={WHOLE: (f"{running.doubt}, with {desired.listening} services",)})
+    reload: dict[str, tuple[str, ...]] = {}
+    changes: dict[str, tuple[Change, ...]] = {}
     for app_id in sorted(app_ids):
-        reasons += _reasons(applied.part(app_id), desired.part(app_id))
-    if reasons and applied.domains.hash != desired.domains.hash:
-        reasons.append("the vhost map changed")
-    if reasons and applied.app_ids.hash != desired.app_ids.hash:
-        reasons.append("the app-id map changed")
-    return Plan(tuple(reasons))
+        reasons, changes[app_id] = _compare_app(running, running.document.part(app_id), desired.part(app_id))
+        if reasons:
+            reload[app_id] = tuple(sorted(reasons))
+    if changes and running.head_values != desired.head_values:
+        reload[WHOLE] = (f"the head follows the size: {_differing(running.head_values, desired.head_values)}",)
+    live_ids = changes.keys() - reload.keys()
+    steps, unfit = _map_phase(running, desired, live_ids, map_paths)
+    reload |= unfit
+    live_changes = {app_id: changes[app_id] for app_id in sorted(live_ids - unfit.keys())}
+    return Plan(live_changes, steps, reload)
 
 
-def _reasons(applied: Part, desired: Part) -> list[str]:
-    if applied is desired:
-        return []
+def _compare_app(running: Running, applied: Part, desired: Part) -> tuple[list[str], tuple[Change, ...]]:
+    """Return why one app needs a reload, or what changes it live."""
     before, after = _by_backend(applied), _by_backend(desired)
     reasons = [f"{_named(after[backend])} is new" for backend in after.keys() - before.keys()]
     reasons += [f"{_named(before[backend])} is gone" for backend in before.keys() - after.keys()]
+    changes = []
     for backend in before.keys() & after.keys():
         old, new = before[backend], after[backend]
-        if old.fragment == new.fragment:
+        if old.fragment == new.fragment and new.service.app_id not in running.stopped:
             continue
-        if old.service.servers != new.service.servers:
-            reasons.append(_servers_reason(old.service, new.service))
-        else:
-            what = "the labels of" if old.service.options != new.service.options else "what is written for"
-            reasons.append(f"{what} {_named(new)} changed")
-    return sorted(reasons)
+        if _beside_servers(old.fragment) != _beside_servers(new.fragment) or running.capabilities is None:
+            reasons.append(_why_reload(old, new))
+            continue
+        leaving = running.leaving.of(new.service.backend)
+        change = live.change(running.backend(old), running.backend_of(new), running.capabilities, leaving)
+        reasons += [f"{_named(new)}: {reason}" for reason in change.reasons]
+        changes += [] if change.is_nothing else [change]
+    return reasons, () if reasons else tuple(changes)
 
 
-def _servers_reason(old: Service, new: Service) -> str:
-    gained = len(set(new.servers) - set(old.servers))
-    lost = len(set(old.servers) - set(new.servers))
-    return f"service {new.backend} of app {new.app_id} has {gained} server(s) more or changed, {lost} fewer"
+def _beside_servers(fragment: Fragment) -> tuple[object, ...]:
+    """Return what of a fragment no command changes; its map entries are looked at by themselves."""
+    vhost = fragment.vhost
+    rank = vhost.rank if vhost.http or vhost.https else 0
+    return (
+        fragment.userlist,
+        vhost.http,
+        vhost.https,
+        rank,
+        vhost.hosts,
+        fragment.appid,
+        fragment.frontend,
+        fragment.backend,
+    )
+
+
+def _map_phase(
+    running: Running, desired: Document, app_ids: Collection[str], map_paths: Mapping[str, str]
+) -> tuple[Phase, dict[str, tuple[str, ...]]]:
+    """Return the steps that change both maps for these apps; or the apps that need a reload for it, with the reason."""
+    applied = running.document
+    differing = {app_id for app_id in app_ids if applied and _differ(applied.part(app_id), desired.part(app_id))}
+    if applied is None or not differing:
+        return (), {}
+    steps: Phase = ()
+    try:
+        for table, path in map_paths.items():
+            less = chain.from_iterable(getattr(applied.part(app_id), table) for app_id in differing)
+            more = chain.from_iterable(getattr(desired.part(app_id), table) for app_id in differing)
+            change = getattr(applied, table).change(less, more)
+            everything = partial(_entries_after, applied, desired, differing, table)
+            steps += map_steps(path, change.gone, change.came, change.repeated, everything)
+    except UnfitMap as error:
+        return (), dict.fromkeys(differing, (str(error),))
+    return steps, {}
+
+
+def _entries_after(applied: Document, desired: Document, app_ids: Iterable[str], table: str) -> list[tuple[str, str]]:
+    after = applied.copy()
+    after.follow(desired, app_ids)
+    return after.entries(table)
+
+
+def _differ(applied: Part, desired: Part) -> bool:
+    return (applied.domains, applied.app_ids) != (desired.domains, desired.app_ids)
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    return ", ".join(
+        f"{name} {before.get(name)} to {value}" for name, value in after.items() if before.get(name) != value
+    )
+
+
+def _why_reload(old: Written, new: Written) -> str:
+    if old.service.servers != new.service.servers:
+        gained = len(set(new.service.servers) - set(old.service.servers))
+        lost = len(set(old.service.servers) - set(new.service.servers))
+        return f"{_named(new)} has {gained} server(s) more or changed, {lost} fewer"
+    what = "the labels of" if old.service.options != new.service.options else "what is written for"
+    return f"{what} {_named(new)} changed"
 
 
 def _by_backend(part: Part) -> dict[tuple[str, int], Written]:
@@ -87,3 +189,9 @@ def _by_backend(part: Part) -> dict[tuple[str, int], Written]:
 
 def _named(written: Written) -> str:
     return f"service {written.service.backend} of app {written.service.app_id}"
+
+
+def _shown(each: Iterable[str]) -> str:
+    several = list(each)
+    more = len(several) - SHOWN
+    return "; ".join(several[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

@@ -9,6 +9,7 @@ Mutable, without I/O. What crosses apps here is little: the first service that n
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fastlb.maps import EntryTable
@@ -55,6 +56,11 @@ class Document:
         """Return a sentence if the wanted ``maxconn`` does not fit."""
         return self._renderer.warning(self.listening, self.checked)
 
+    @property
+    def head_values(self) -> Mapping[str, int | bool]:
+        """Return what in the head depends on how much there is."""
+        return self._renderer.head_values(self.listening, self.checked)
+
     def part(self, app_id: str) -> Part:
         """Return what an app contributes; the empty part if nothing."""
         return self._parts.get(app_id, EMPTY)
@@ -97,6 +103,11 @@ class Document:
         twin.domains, twin.app_ids = self.domains.copy(), self.app_ids.copy()
         twin.listening, twin.checked, twin._rendering = self.listening, self.checked, self._rendering
         return twin
+
+    def entries(self, table: str) -> list[tuple[str, str]]:
+        """Return the entries of a map, ``domains`` or ``app_ids``, in their order."""
+        parts = (self._parts[app_id] for app_id in sorted(self._parts))
+        return list(dict.fromkeys(chain.from_iterable(getattr(part, table) for part in parts)))
 
     def rendering(self) -> Rendering:
         """Return the texts; joined only if anything changed since they were last asked for."""
@@ -149,16 +160,13 @@ class Document:
 
     def _count(self, part: Part, sign: int) -> None:
         """Add a part to tables and sizes (``sign`` 1), or take it away (-1)."""
-        change_domains, change_app_ids = (
-            (self.domains.enter, self.app_ids.enter) if sign > 0 else (self.domains.leave, self.app_ids.leave)
-        )
-        for each in part.written:
-            fragment = each.fragment
-            change_domains(fragment.vhost.domains)
-            if fragment.app_entry is not None:
-                change_app_ids((fragment.app_entry,))
-            self.checked += sign * fragment.checked
+        for table, entries in ((self.domains, part.domains), (self.app_ids, part.app_ids)):
+            if sign > 0:
+                table.enter(entries)
+            else:
+                table.leave(entries)
         self.listening += sign * len(part.written)
+        self.checked += sign * sum([each.fragment.checked for each in part.written])
 
 
 def _revise(app_ids: list[str], new: list[str], gone: list[str]) -> None:

@@ -149,6 +149,10 @@ APPLY = (
     Flag("--command -c", str, None, "reload command of a HAProxy that somebody else runs", "CMD"),
     Flag("--max-reload-retries", int, 10, "runs of --command without a new process; negative: until the limit", "N"),
     Flag("--reload-interval", seconds, 10.0, "seconds between two runs of --command", "S"),
+    Flag("--reload-settle", seconds, 0.1, "quiet time before a reload, so that several become one, seconds", "S"),
+    Flag("--reload-settle-max", seconds, 1.0, "longest wait of a reload for quiet, seconds", "S"),
+    Flag("--reload-only", bool, False, "change nothing in a running HAProxy, reload it for everything"),
+    Flag("--drain-timeout", seconds, 300.0, "connections may last so long on a server that left, seconds", "S"),
     Flag("--reload-timeout", seconds, 120.0, "longest wait for a reload to end, seconds", "S"),
     Flag("--max-old-worker-age", seconds, 1800.0, "an older one is ended, 0: never, seconds", "S"),
     Flag("--max-old-workers-memory", count, 0, "memory of all together, MiB; 0: a quarter of what is there", "MIB"),
@@ -164,8 +168,8 @@ APPLY = (
 
 LOOP = (
     Flag("--sse -s", bool, False, "follow the event stream (what the sse subcommand does)"),
-    Flag("--settle", seconds, 0.02, "quiet time after an event before Marathon is asked, seconds", "S"),
-    Flag("--settle-max", seconds, 0.5, "longest wait for quiet, seconds", "S"),
+    Flag("--settle", seconds, 0.002, "quiet time after an event before Marathon is asked, seconds", "S"),
+    Flag("--settle-max", seconds, 0.05, "longest wait for quiet, seconds", "S"),
     Flag("--bulk-threshold", count, 50, "more changed apps than that are read as everything at once", "N"),
     Flag("--resync-interval", seconds, 300.0, "everything is read again after so many seconds", "S"),
     Flag("--empty-grace", seconds, 120.0, "a sudden answer without apps is held back for so long, seconds", "S"),

@@ -36,6 +36,9 @@ class Loader(Protocol):
     def load(self) -> ReloadOutcome:
         """Have HAProxy run the files on disk, and say what came of it."""
 
+    def confirm(self) -> None:
+        """Take note that HAProxy was changed live to what is on disk."""
+
 
 class SupervisedHAProxy:
     """The HAProxy that the supervisor runs for us; it is adopted as it is if it runs the files on disk already."""
@@ -115,6 +118,9 @@ class CommandHAProxy:
             give_up_s=settings.reload_timeout_s,
         )
 
+    def confirm(self) -> None:
+        """Nothing has to be remembered of it."""
+
 
 class UnattendedHAProxy:
     """Whoever listens at the master's socket; nobody is fine too."""
@@ -134,6 +140,9 @@ class UnattendedHAProxy:
             return ReloadOutcome(True, 0.0, None, "")
         save_server_state(self._settings.paths)
         return self._master.reload(self._settings.reload_timeout_s)
+
+    def confirm(self) -> None:
+        """Nothing has to be remembered of it."""
 
 
 def save_server_state(paths: Paths) -> None:

@@ -6,7 +6,8 @@ may enter the same pair, which is in the map once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import kernel
 
@@ -18,11 +19,20 @@ Entry = tuple[str, str]
 HASH_VALUES = 2**128
 
 
+class EntryChange(NamedTuple):
+    """Entries that go and come, and the keys among theirs that are in the map more than once, before or after."""
+
+    gone: list[Entry]
+    came: list[Entry]
+    repeated: set[str]
+
+
 class EntryTable:
     """Which entries a map has: (key, backend)."""
 
     def __init__(self) -> None:
         self._counts: dict[Entry, int] = {}
+        self._keys: dict[str, int] = {}
         self.hash = 0
         """Stands for all entries (`kernel.table_hash`)."""
 
@@ -30,9 +40,22 @@ class EntryTable:
         """Return the number of different entries."""
         return len(self._counts)
 
-    def __contains__(self, entry: Entry) -> bool:
-        """Whether the map has this entry."""
-        return entry in self._counts
+    def count(self, entry: Entry) -> int:
+        """Return how often an entry was added and not taken away."""
+        return self._counts.get(entry, 0)
+
+    def change(self, less: Iterable[Entry], more: Iterable[Entry]) -> EntryChange:
+        """Return what would become of the map if entries were taken away and others added, one count each."""
+        difference = Counter(more)
+        difference.subtract(less)
+        touched = {entry: self.count(entry) for entry, by in difference.items() if by}
+        gone = [entry for entry, count in touched.items() if count and count + difference[entry] == 0]
+        came = [entry for entry, count in touched.items() if not count]
+        balance = Counter(key for key, _ in came)
+        balance.subtract(key for key, _ in gone)
+        before = {key: self._keys.get(key, 0) for key in balance}
+        repeated = {key for key, by in balance.items() if max(before[key], before[key] + by) > 1}
+        return EntryChange(gone, came, repeated)
 
     def enter(self, entries: Iterable[Entry]) -> None:
         """Add entries, one count each."""
@@ -40,6 +63,7 @@ class EntryTable:
             count = self._counts.get(entry, 0)
             self._counts[entry] = count + 1
             if count == 0:
+                self._keys[entry[0]] = self._keys.get(entry[0], 0) + 1
                 self.hash = (self.hash + kernel.entry_hash(*entry)) % HASH_VALUES
 
     def leave(self, entries: Iterable[Entry]) -> None:
@@ -48,11 +72,14 @@ class EntryTable:
             count = self._counts.pop(entry)
             if count > 1:
                 self._counts[entry] = count - 1
-            else:
-                self.hash = (self.hash - kernel.entry_hash(*entry)) % HASH_VALUES
+                continue
+            left = self._keys.pop(entry[0]) - 1
+            if left:
+                self._keys[entry[0]] = left
+            self.hash = (self.hash - kernel.entry_hash(*entry)) % HASH_VALUES
 
     def copy(self) -> EntryTable:
         """Return a table of its own with the same entries."""
         twin = EntryTable()
-        twin._counts, twin.hash = dict(self._counts), self.hash
+        twin._counts, twin._keys, twin.hash = dict(self._counts), dict(self._keys), self.hash
         return twin

@@ -1,10 +1,10 @@
-"""The loop: wait, settle, fetch, decide, try, apply, remember, retry.
+"""The loop: wait, settle, fetch, decide, and have it brought about.
 
-    inbox --mark--> (quiet time) --fetch--> store --decide--> rendering --compare--> plan --try, apply--> applied
+    inbox --mark--> (quiet time) --fetch--> store --decide--> document --rollout--> HAProxy
 
-One thread runs all of it. Events only mark that Marathon has to be asked again; what a fetch answers is the truth.
-`applied` moves when HAProxy has confirmed, and is unknown after any doubt; a failure is tried again with growing
-pauses, whether or not anything changes meanwhile.
+One thread runs all of it. Events only mark that Marathon has to be asked again; what a fetch answers is the truth. Only
+that a task is being ended is believed at once, since nothing is lost if it was not: what Marathon answers brings its
+servers back.
 """
 
 from __future__ import annotations
@@ -13,35 +13,30 @@ import logging
 import signal
 import sys
 from dataclasses import dataclass
+from math import inf
 from queue import Empty
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from fastlb.acceptance import find_acceptable
-from fastlb.diff import Plan, compare
-from fastlb.errors import ExitCode, HAProxyError, PublishError
+from fastlb.errors import ExitCode
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.fetching import listed
 from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed, LinkEnded, Signalled
 from fastlb.marks import Reading
 from fastlb.mirroring import Mirroring
+from fastlb.reporter import Reporter
 from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from fastlb.acceptance import Acceptance
-    from fastlb.apply import Applier
     from fastlb.decision import Decider
-    from fastlb.document import Document
     from fastlb.fetching import Fetcher
     from fastlb.inbox import Inbox, Message
     from fastlb.journal import Journal
-    from fastlb.model import Note
-    from fastlb.render import Rendering
     from fastlb.resolver import Resolver
+    from fastlb.rollout import Rollout
     from fastlb.settings import Settings
-    from fastlb.trial import Trial
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +44,6 @@ FIRST_READ_WITHIN_S = 5.0
 """Marathon is read after so long even if the event stream cannot be opened."""
 
 FIRST_RETRY_S = 1.0
-LONGEST_RETRY_S = 60.0
-MOST_BUSY_PORT_ROUNDS = 3
 SHOWN_APPS = 20
 
 
@@ -60,27 +53,22 @@ class Hands:
 
     fetcher: Fetcher
     resolver: Resolver
-    trial: Trial
-    applier: Applier
     journal: Journal
 
 
 class Reconciler:
     """Brings HAProxy to what Marathon says, until it is told to stop."""
 
-    def __init__(self, settings: Settings, decider: Decider, hands: Hands, inbox: Inbox) -> None:
+    def __init__(self, settings: Settings, decider: Decider, rollout: Rollout, hands: Hands, inbox: Inbox) -> None:
         self._settings = settings
         self._decider = decider
         self._hands = hands
         self._inbox = inbox
-        self._applied: Document | None = None
+        self._rollout = rollout
         self._mirroring = Mirroring(settings.settle_s, settings.settle_max_s)
-        self._notes: frozenset[Note] = frozenset()
-        self._warning: str | None = None
-        self._refused: dict[str, str] = {}
+        self._reporter = Reporter(hands.journal)
         self._exit: ExitCode | None = None
-        self._retry_due_s: float | None = None
-        self._retry_pause_s = FIRST_RETRY_S
+        self._reconcile_due_s = inf
         self._resync_due_s = monotonic() + (FIRST_READ_WITHIN_S if settings.follow_events else 0.0)
         self._marked_at_s: float | None = None
         self._fetch_failure = ""
@@ -97,8 +85,7 @@ class Reconciler:
     def _take(self) -> list[Message]:
         """Wait for a message or the next timer, and return all that has arrived."""
         due_s = min(self._mirroring.due_s(single=self._decider.store.complete), self._resync_due_s)
-        if self._retry_due_s is not None:
-            due_s = min(due_s, self._retry_due_s)
+        due_s = min(due_s, self._reconcile_due_s, self._rollout.due_s)
         messages: list[Message] = []
         try:
             messages.append(self._inbox.get(timeout=max(0.0, due_s - monotonic())))
@@ -113,9 +100,12 @@ class Reconciler:
             self._resync(repairs=self._settings.follow_events and self._decider.store.complete)
         if reading := self._mirroring.take(now_s, single=self._decider.store.complete):
             self._hands.fetcher.fetch(reading)
-        if self._retry_due_s is not None and now_s >= self._retry_due_s:
-            self._retry_due_s = None
+        if now_s >= self._reconcile_due_s:
+            self._reconcile_due_s = inf
             self._reconcile()
+        if monotonic() >= self._rollout.due_s:
+            self._rollout.run_due()
+            self._say()
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -140,9 +130,11 @@ class Reconciler:
                 self._on_signal(message.number)
             case HAProxyStarted():
                 self._hands.journal.write("haproxy_started", pid=message.pid)
+                self._rollout.haproxy_started()
             case HAProxyExited():
                 log.error("%s; it is started again on the files on disk", message.said)
                 self._hands.journal.write("haproxy_exited", pid=message.pid, said=message.said)
+                self._rollout.haproxy_exited()
             case LinkEnded():
                 log.error("the supervisor is gone; the controller ends, HAProxy goes on serving")
                 self._exit = ExitCode.FAILED
@@ -158,10 +150,7 @@ class Reconciler:
             self._resync()
         elif number == signal.SIGUSR1:
             log.info("SIGUSR1: HAProxy loads the files on disk again")
-            outcome = self._hands.applier.reload()
-            self._hands.journal.write("reload", ok=outcome.ok, seconds=outcome.seconds, reasons=["SIGUSR1"])
-            if not outcome.ok:
-                log.error("HAProxy could not load the files on disk: %s", outcome.log)
+            self._rollout.reload_files()
         else:
             log.info("signal %d: the controller ends", number)
             self._exit = ExitCode.OK
@@ -230,9 +219,9 @@ class Reconciler:
 
     def _reconcile_soon(self, marked_at_s: float | None) -> None:
         """Reconcile when all that has arrived is known; ``marked_at_s`` is when what led to it arrived."""
-        waiting_s = None if self._retry_due_s is None else self._marked_at_s
+        waiting_s = None if self._reconcile_due_s == inf else self._marked_at_s
         self._marked_at_s = min((time_s for time_s in (waiting_s, marked_at_s) if time_s is not None), default=None)
-        self._retry_due_s = monotonic()
+        self._reconcile_due_s = monotonic()
 
     def _record_fetch(self, changed: Iterable[str], message: Fetched | AppsFetched, asked: str | list[str]) -> None:
         self._hands.journal.write(
@@ -251,7 +240,7 @@ class Reconciler:
         self._hands.journal.write("repaired", apps=sorted(changed)[:SHOWN_APPS])
 
     def _reconcile(self) -> None:
-        """Bring HAProxy to what the store says; retried later if anything stands in the way."""
+        """Bring HAProxy to what the store says."""
         names = self._decider.names_to_resolve()
         if names:
             self._decider.learn_addresses(self._hands.resolver.addresses(names))
@@ -260,132 +249,11 @@ class Reconciler:
             sys.stdout.write(f"{document.rendering().config}\n")
             self._exit = ExitCode.OK
             return
-        try:
-            done = self._bring_about(document)
-        except (PublishError, HAProxyError) as error:
-            log.error("%s; tried again in %.0f s", error, self._retry_pause_s)
-            done = False
-        self._say(self._decider.notes, document.warning)
+        self._rollout.bring_about(document, self._marked_at_s, at_once=self._settings.once)
+        self._say()
         if self._settings.once:
             self._exit = ExitCode.OK
-        if done:
-            self._retry_pause_s, self._retry_due_s = FIRST_RETRY_S, None
-        else:
-            self._retry_due_s = monotonic() + self._next_pause_s()
 
-    def _bring_about(self, document: Document) -> bool:
-        """Compare, try and apply; return whether HAProxy now runs what it should."""
-        if self._plan(document).is_nothing:
-            return self._agree(document)
-        acceptance = self._accept(document.rendering())
-        if acceptance.rendering is None:
-            log.error(
-                "HAProxy refuses the configuration and no app is to blame: %s; the files on disk and what HAProxy "
-                "serves stay as they are",
-                acceptance.refusal,
-            )
-            self._hands.applier.keep_refused(document.rendering())
-            return False
-        plan = self._plan(document)
-        return self._agree(document) if plan.is_nothing else self._apply(document, plan)
-
-    def _plan(self, document: Document) -> Plan:
-        """Return what leads from what runs to ``document``; what comes out as the same text is nothing to do."""
-        plan = compare(self._applied, document, self._decider.changed)
-        if self._applied is None or plan.is_nothing or self._applied.rendering().texts != document.rendering().texts:
-            return plan
-        return Plan(())
-
-    def _agree(self, document: Document) -> bool:
-        self._remember(document)
-        self._hands.journal.write("agreed", services=document.listening)
-        return True
-
-    def _remember(self, document: Document) -> None:
-        """Learn that ``document`` runs."""
-        if self._applied is None:
-            self._applied = document.copy()
-        else:
-            self._applied.follow(document, self._decider.changed)
-        self._decider.accepted()
-
-    def _accept(self, rendering: Rendering) -> Acceptance:
-        """Find what HAProxy accepts and can listen for."""
-        find, started_s, before = self._settings.find_culprits, monotonic(), self._hands.trial.count
-        acceptance = find_acceptable(self._decider, self._hands.trial, rendering, find_culprits=find)
-        for _ in range(MOST_BUSY_PORT_ROUNDS):
-            if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
-                break
-            rendering = self._decider.decide().rendering()
-            acceptance = find_acceptable(self._decider, self._hands.trial, rendering, find_culprits=find)
-        self._hands.journal.write(
-            "tried",
-            ok=acceptance.rendering is not None,
-            trials=self._hands.trial.count - before,
-            seconds=monotonic() - started_s,
-            refused=sorted(self._decider.quarantine.refused),
-        )
-        return acceptance
-
-    def _refuse_busy_ports(self, rendering: Rendering) -> bool:
-        """Refuse the services whose new port somebody else holds; return whether there were any."""
-        refused = False
-        for bind, line in self._hands.applier.busy_binds(rendering):
-            reason = f"{bind.host}:{bind.port} cannot be listened on: {bind.reason}"
-            owners = rendering.apps_of_lines([line])
-            if not owners:
-                log.error("%s, and HAProxy needs it itself", reason)
-            for app_id in owners:
-                self._decider.quarantine.refuse(app_id, reason, self._decider.store.apps)
-                refused = True
-        return refused
-
-    def _apply(self, document: Document, plan: Plan) -> bool:
-        started_s = monotonic()
-        outcome = self._hands.applier.apply(document.rendering())
-        now_s = monotonic()
-        latency_s = None if self._marked_at_s is None else now_s - self._marked_at_s
-        self._hands.journal.write(
-            "reload",
-            ok=outcome.ok,
-            seconds=now_s - started_s,
-            event_to_applied_s=latency_s,
-            reasons=plan.reasons[:20],
-            services=document.listening,
-            servers=sum(len(service.servers) for service in document.services),
-        )
-        if not outcome.ok:
-            self._applied = None
-            log.error("HAProxy could not load the new files (%s): %s; tried again", plan, outcome.log)
-            return False
-        self._remember(document)
-        since = "" if latency_s is None else f", {latency_s:.3f} s after the event"
-        log.info("applied in %.3f s%s: %s", now_s - started_s, since, plan)
-        return True
-
-    def _say(self, notes: Iterable[Note], warning: str | None) -> None:
-        """Log each note and each refusal once, when it is new, and say when an app is fine again."""
-        now = frozenset(notes)
-        for note in sorted(now - self._notes, key=str):
-            log.log(logging.ERROR if note.mistake else logging.WARNING, "%s", note)
-        refused = {app_id: each.reason for app_id, each in self._decider.quarantine.refused.items()}
-        before = {note.app_id for note in self._notes if note.mistake} | self._refused.keys()
-        wrong = {note.app_id for note in now if note.mistake} | refused.keys()
-        for app_id in sorted(before - wrong):
-            log.info("app %s: nothing of it is left out any more", app_id)
-        for app_id, reason in sorted(refused.items() - self._refused.items()):
-            entirely = self._decider.quarantine.refused[app_id].entirely
-            instead = "it is left out" if entirely else "its last good form stays"
-            log.error("app %s: %s; %s until it changes", app_id, reason, instead)
-            self._hands.journal.write("refused", app=app_id, reason=reason)
-        for app_id in sorted(self._refused.keys() - refused.keys()):
-            self._hands.journal.write("released", app=app_id)
-        self._notes, self._refused = now, refused
-        if warning is not None and warning != self._warning:
-            log.warning("%s", warning)
-        self._warning = warning
-
-    def _next_pause_s(self) -> float:
-        pause_s = self._retry_pause_s
-        self._retry_pause_s = min(2 * pause_s, LONGEST_RETRY_S)
-        return pause_s
+    def _say(self) -> None:
+        """Say what is new about apps."""
+        self._reporter.say(self._decider.notes, self._decider.quarantine.refused, self._decider.warning)

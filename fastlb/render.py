@@ -21,13 +21,15 @@ from fastlb.model import Note
 from fastlb.vhosts import FirstUse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fastlb.desired import DesiredState
     from fastlb.fragments import Fragment
     from fastlb.limits import Limits
     from fastlb.model import Rules, Service
     from fastlb.templates import Catalogue
+
+    Entry = tuple[str, str]
 
 
 class MapRules(NamedTuple):
@@ -53,6 +55,16 @@ class Part(NamedTuple):
     notes: tuple[Note, ...]
     needs: MapRules
 
+    @property
+    def domains(self) -> tuple[Entry, ...]:
+        """Return its entries of the vhost map, in their order."""
+        return tuple(chain.from_iterable([each.fragment.vhost.domains for each in self.written]))
+
+    @property
+    def app_ids(self) -> tuple[Entry, ...]:
+        """Return its entries of the app-id map."""
+        return tuple([each.fragment.app_entry for each in self.written if each.fragment.app_entry is not None])
+
 
 EMPTY = Part((), (), (), NO_RULES)
 
@@ -72,6 +84,11 @@ class Rendering:
     notes: tuple[Note, ...]
     warning: str | None
     sections: tuple[Section, ...] = field(repr=False)
+
+    @property
+    def head(self) -> str:
+        """Return the head of the document."""
+        return self.sections[0].texts[0]
 
     @property
     def texts(self) -> tuple[str, str, str]:
@@ -145,24 +162,30 @@ class Renderer:
         """
         self.joined_documents += 1
         written = [each for part in parts for each in part.written]
-        listeners = listening * (3 if self._rules.group_https_by_vhost else 1)
-        head = self._catalogue.head(self._limits.head_values(listeners, checked))
+        head = self._catalogue.head(self.head_values(listening, checked))
         sections = tuple(sections_of(head, written, self._catalogue, self._rules))
-        domains = dict.fromkeys(chain.from_iterable([each.fragment.vhost.domains for each in written]))
-        apps = dict.fromkeys([each.fragment.app_entry for each in written if each.fragment.app_entry is not None])
+        domains = dict.fromkeys(chain.from_iterable([part.domains for part in parts]))
+        apps = dict.fromkeys(chain.from_iterable([part.app_ids for part in parts]))
         return Rendering(
             config="".join(chain.from_iterable([section.texts for section in sections])),
             domain_map=kernel.map_text(list(domains)),
             app_map=kernel.map_text(list(apps)),
             services=tuple([each.service for each in written]),
             notes=tuple(notes),
-            warning=self._limits.warning(listeners, checked),
+            warning=self.warning(listening, checked),
             sections=sections,
         )
 
     def warning(self, listening: int, checked: int) -> str | None:
         """Return a sentence if the wanted ``maxconn`` does not fit a document of this size."""
-        return self._limits.warning(listening * (3 if self._rules.group_https_by_vhost else 1), checked)
+        return self._limits.warning(self._listeners(listening), checked)
+
+    def head_values(self, listening: int, checked: int) -> Mapping[str, int | bool]:
+        """Return what in the head depends on the size of the document."""
+        return self._limits.head_values(self._listeners(listening), checked)
+
+    def _listeners(self, listening: int) -> int:
+        return listening * (3 if self._rules.group_https_by_vhost else 1)
 
     def _write(self, service: Service, first_use: FirstUse, known: Written | None) -> Written | str:
         """Return the service with its fragment, or why it cannot be written."""

@@ -161,6 +161,12 @@ def _servers(
     return {port: tuple(sorted(found, key=_server_order)) for port, found in servers.items()}
 
 
+def places_of(app: App, task: Task, addresses: Mapping[str, str]) -> set[tuple[str, int]]:
+    """Return where a task of ``app`` listens, for any of its services: address and port."""
+    address = _address(app, task, addresses)
+    return {(address, port) for port in _task_ports(app, task)} if address is not None else set()
+
+
 def _server_order(server: Server) -> tuple[str, int, str]:
     return server.host, server.port, server.address
 

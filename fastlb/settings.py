@@ -103,6 +103,10 @@ class Settings:
     empty_grace_s: float
     poll_interval_s: float
     stop_grace_s: float
+    drain_timeout_s: float
+    reload_settle_s: float
+    reload_settle_max_s: float
+    reload_only: bool
     resolver_capacity: int
     old_workers: WorkerLimits
     controller_timeout_s: float
@@ -139,6 +143,13 @@ def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
         bind_address=args.bind_address,
         own_ports=tuple((args.bind_address, port) for port in own),
     )
+
+
+def map_paths(rules: Rules) -> dict[str, str]:
+    """Return the files of `Document.domains` and `.app_ids` as the configuration names them; none without maps."""
+    if not rules.haproxy_map:
+        return {}
+    return {"domains": f"{rules.haproxy_dir}/{DOMAIN_MAP}", "app_ids": f"{rules.haproxy_dir}/{APP_MAP}"}
 
 
 def map_folder(config: str) -> str:
@@ -188,6 +199,10 @@ def read_settings(args: argparse.Namespace) -> Settings:
         empty_grace_s=args.empty_grace,
         poll_interval_s=getattr(args, "poll_interval", 60.0),
         stop_grace_s=args.stop_grace,
+        drain_timeout_s=args.drain_timeout,
+        reload_settle_s=args.reload_settle,
+        reload_settle_max_s=args.reload_settle_max,
+        reload_only=args.reload_only,
         resolver_capacity=args.lru_cache_capacity,
         old_workers=WorkerLimits(
             most=args.max_old_workers,

@@ -233,6 +233,8 @@ class _Writer:
         return [text]
 
     def _enter_host(self, name: str, texts: list[tuple[int, str]]) -> None:
+        if not self.rules.group_https_by_vhost:
+            return
         options = self.service.options
         certificates = () if options.ssl_cert is None else (options.ssl_cert,)
         bind_options = () if options.bind_options is None else (options.bind_options,)

@@ -6,7 +6,6 @@ import pytest
 
 from fastlb import kernel
 from fastlb.decision import Decider
-from fastlb.diff import compare
 from fastlb.store import Store
 from tests.fakes.apps import app, document_of, rendered, renderer_of, rules_of
 
@@ -79,7 +78,7 @@ def test_the_tables_hold_what_the_maps_do():
         ):
             entries = [tuple(line.split()) for line in text.splitlines()]
             assert len(table) == len(entries)
-            assert all(entry in table for entry in entries)
+            assert all(table.count(entry) == 1 for entry in entries)
             assert table.hash == kernel.table_hash(entries)
 
 
@@ -101,7 +100,7 @@ def test_a_copy_goes_its_own_way_and_can_follow():
     assert copy.rendering().texts == before
     copy.follow(document, cluster.decider.changed)
     assert copy.rendering().texts == document.rendering().texts
-    assert compare(copy, document, cluster.decider.changed).is_nothing
+    assert all(copy.part(app_id) == document.part(app_id) for app_id in ("/a", "/b", "/c"))
     assert copy.domains.hash == document.domains.hash
 
 

@@ -17,6 +17,7 @@ from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed
 from fastlb.journal import Journal
 from fastlb.marks import Reading
 from fastlb.reconcile import Hands, Reconciler
+from fastlb.rollout import Rollout, Tools
 from fastlb.settings import read_settings
 from fastlb.store import Store
 from tests.fakes.apps import app, renderer_of, rules_of
@@ -46,10 +47,10 @@ def loop(tmp_path):
     argv = ["sse", "--group", "external", "--settle", "0", "--haproxy-config", str(tmp_path / "haproxy.cfg")]
     settings = read_settings(build_parser().parse_args([*argv, "--run-dir", str(tmp_path)]))
     decider = Decider(Store(100.0), renderer_of(), rules_of())
-    fetcher = Fetcher()
-    trial = FullDisk()
-    hands = Hands(fetcher, resolver=None, trial=trial, applier=None, journal=Journal(None))
-    reconciler = Reconciler(settings, decider, hands, SimpleQueue())
+    fetcher, trial, journal = Fetcher(), FullDisk(), Journal(None)
+    tools = Tools(trial, applier=None, runtime=None, old_workers=None, journal=journal)
+    rollout = Rollout(settings, decider, tools, {})
+    reconciler = Reconciler(settings, decider, rollout, Hands(fetcher, None, journal), SimpleQueue())
     return SimpleNamespace(
         store=decider.store,
         orders=fetcher.orders,

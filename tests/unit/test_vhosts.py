@@ -23,6 +23,9 @@ def rules(labels, *argv, first_use=FIRST, catalogue=NAMING):
     return vhost_rules(service, catalogue, rules_of(*argv), first_use)
 
 
+GROUPED = "--group-https-by-vhost"
+
+
 def conditions(word):
     """Labels for a word like ``path auth redirect`` and flags for ``map``."""
     choice = {"path": ("PATH", "/p"), "auth": ("AUTH", "realm:user:x"), "redirect": ("REDIRECT_TO_HTTPS", "true")}
@@ -170,21 +173,25 @@ def test_a_map_rule_that_a_label_cannot_fill_falls_back_to_the_global_text():
     assert (found.http, found.https) == ("MAP_HTTP_FRONTEND_ACL ", "<a>")
 
 
+def test_without_the_grouped_table_no_host_enters_it():
+    assert rules({"VHOST": "a", "SSL_CERT": "/c.pem"}).hosts == ()
+
+
 def test_one_host_enters_the_grouped_table_with_each_rule_by_itself():
-    found = rules({"VHOST": "a", "PATH": "/p", "SSL_CERT": "/c.pem", "BIND_OPTIONS": ""})
+    found = rules({"VHOST": "a", "PATH": "/p", "SSL_CERT": "/c.pem", "BIND_OPTIONS": ""}, GROUPED)
     texts = ((1, "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH "), (1, "HTTPS_FRONTEND_ACL_WITH_PATH "))
     assert found.hosts == (HostEntry("a", texts, ("/c.pem",), ("",)),)
 
 
 @pytest.mark.parametrize(("labels", "hosts"), [({}, []), ({"SSL_CERT": ""}, ["a"]), ({"BIND_OPTIONS": "x"}, ["a"])])
 def test_a_host_enters_the_grouped_table_only_if_something_is_added(labels, hosts):
-    found = rules({"VHOST": "a", **labels}, "--haproxy-map", first_use=LATER)
+    found = rules({"VHOST": "a", **labels}, "--haproxy-map", GROUPED, first_use=LATER)
     assert [entry.host for entry in found.hosts] == hosts
 
 
 def test_each_of_several_hosts_repeats_the_setup_with_the_rank_at_that_moment():
-    found = rules({"VHOST": "a,b", "BACKEND_WEIGHT": "3"}, "--haproxy-map")
+    found = rules({"VHOST": "a,b", "BACKEND_WEIGHT": "3"}, "--haproxy-map", GROUPED)
     assert [entry.texts for entry in found.hosts] == [((3, ""), (-1, "MAP_HTTPS_FRONTEND_ACL ")), ((-1, ""),)]
-    found = rules({"VHOST": "a,b", "PATH": "/p"})
+    found = rules({"VHOST": "a,b", "PATH": "/p"}, GROUPED)
     setup = (1, "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH ")
     assert [entry.texts for entry in found.hosts] == [(setup, (1, "HTTPS_FRONTEND_ACL_WITH_PATH "))] * 2

@@ -1,0 +1,357 @@
+"""Brings HAProxy to what was decided: live at once where that can be, by one reload for all that cannot.
+
+    Document --compare with Running--> Plan --+--> steps over the Runtime API --> files, a moment later
+                                              '--> (quiet time) --> try --> publish, reload --> Running is known anew
+
+What HAProxy confirms moves `Running`; any other answer makes it unknown, and a reload makes it known again. Reloads
+that are asked for together become one. One thread, which must not wait: what is due later is due at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from math import inf
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from fastlb.acceptance import find_acceptable
+from fastlb.diff import Plan, compare
+from fastlb.errors import HAProxyError, PublishError, RuntimeApiError
+from fastlb.running import Running
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from fastlb.acceptance import Acceptance
+    from fastlb.apply import Applier
+    from fastlb.decision import Decider
+    from fastlb.document import Document
+    from fastlb.journal import Journal
+    from fastlb.leaving import Due
+    from fastlb.old_workers import OldWorkers
+    from fastlb.render import Rendering
+    from fastlb.runtime import Runtime
+    from fastlb.settings import Settings
+    from fastlb.trial import Trial
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 60.0
+MOST_BUSY_PORT_ROUNDS = 3
+WRITE_AFTER_S = 0.1
+"""The files follow a live change after so long, so that many changes are written once."""
+SHOWN_REASONS = 20
+
+
+@dataclass(slots=True)
+class Tools:
+    """What a rollout works with; ``runtime`` is None where live changes are not wanted."""
+
+    trial: Trial
+    applier: Applier
+    runtime: Runtime | None
+    old_workers: OldWorkers
+    journal: Journal
+
+
+class Rollout:
+    """HAProxy on its way to the desired document."""
+
+    def __init__(self, settings: Settings, decider: Decider, tools: Tools, map_paths: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._decider = decider
+        self._tools = tools
+        self._map_paths = map_paths
+        self.running = Running(settings.drain_timeout_s)
+        self._since_s: float | None = None
+        self._wanted_since_s: float | None = None
+        self._reload_due_s = inf
+        self._write_due_s = inf
+        self._look_due_s = inf
+        self._retry_pause_s = FIRST_RETRY_S
+        self._gone = False
+
+    @property
+    def due_s(self) -> float:
+        """Return when `run_due` has something to do, monotonic; infinity for never."""
+        return min(self._reload_due_s, self._write_due_s, self._look_due_s, self.running.leaving.next_s)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether HAProxy runs what was decided last."""
+        return self._reload_due_s == inf
+
+    def bring_about(self, document: Document, since_s: float | None, *, at_once: bool = False) -> None:
+        """Bring HAProxy to ``document``; what needs a reload waits for more of its kind, unless ``at_once``.
+
+        ``since_s`` is when the event arrived that led here, monotonic.
+        """
+        self._since_s = min((each for each in (self._since_s, since_s) if each is not None), default=None)
+        plan = self._plan(document)
+        if plan.is_nothing:
+            self._tools.journal.write("agreed", services=document.listening)
+        if plan.live:
+            self._change_live(document, plan)
+            plan = self._plan(document)
+        if not plan.reload:
+            self._decider.accepted()
+            self._wanted_since_s, self._reload_due_s, self._since_s = None, inf, None
+            return
+        self._want_reload(at_once=at_once or self.running.document is None)
+        if at_once:
+            self._reload()
+
+    def run_due(self) -> None:
+        """Do what is due by now."""
+        now_s = monotonic()
+        if self.running.leaving.next_s <= now_s:
+            self._delete_leavers(now_s)
+        if self._write_due_s <= now_s:
+            self._write()
+        if self._reload_due_s <= now_s:
+            self._reload()
+        if self._look_due_s <= now_s:
+            self._look_after_old_workers()
+
+    def stop_tasks(self, app_id: str, task_ids: Collection[str]) -> None:
+        """Take the servers of tasks that are being ended out at once; what Marathon answers decides about the rest."""
+        hap_id, places = self._decider.places(app_id, task_ids)
+        backends, commands = self.running.stop(hap_id, places)
+        if not commands or self._tools.runtime is None:
+            return
+        outcome = self._tools.runtime.carry_out([tuple(commands)])
+        self._tools.journal.write("stopped", app=app_id, servers=len(commands), ok=outcome.ok)
+        if outcome.ok:
+            self.running.have_stopped(hap_id, backends)
+        else:
+            self._doubt(outcome.doubt)
+
+    def reload_files(self) -> None:
+        """Have HAProxy load the files on disk again, as SIGUSR1 asks for (COMPAT.md 2.4)."""
+        if self._write_due_s < inf:
+            self._write()
+        outcome = self._tools.applier.reload()
+        self._tools.journal.write("reload", ok=outcome.ok, seconds=outcome.seconds, reasons=["SIGUSR1"])
+        if outcome.ok and self.running.document is not None:
+            self.running.loaded(self.running.document)
+        elif not outcome.ok:
+            log.error("HAProxy could not load the files on disk: %s", outcome.log)
+
+    def haproxy_exited(self) -> None:
+        """Learn that HAProxy is gone; its supervisor starts it again."""
+        self._gone = True
+
+    def haproxy_started(self) -> None:
+        """Learn that HAProxy serves: for the first time, or again on the files on disk."""
+        if not self._gone:
+            return
+        self._gone = False
+        if self.running.document is not None and self._write_due_s == inf:
+            self.running.loaded(self.running.document)
+            self._ask_capabilities()
+        else:
+            self.running.unknown("HAProxy was started again on older files")
+            self._want_reload(at_once=True)
+
+    def _plan(self, document: Document) -> Plan:
+        return compare(self.running, document, self._decider.changed | self.running.stopped, self._map_paths)
+
+    def _change_live(self, document: Document, plan: Plan) -> None:
+        """Do what can be done while HAProxy runs."""
+        phases, started_s = plan.phases, monotonic()
+        if phases and self._tools.runtime is not None:
+            outcome = self._tools.runtime.carry_out(phases)
+            if not outcome.ok:
+                self._doubt(outcome.doubt)
+                return
+        now_s = monotonic()
+        self.running.changed(document, plan.live.keys(), plan.changes, now_s)
+        self._decider.accepted(plan.live.keys())
+        self._write_due_s = min(self._write_due_s, now_s + WRITE_AFTER_S)
+        if phases:
+            self._tools.journal.write(
+                "live",
+                apps=sorted(plan.live)[:SHOWN_REASONS],
+                steps=sum(map(len, phases)),
+                seconds=now_s - started_s,
+                event_to_applied_s=self._latency_s(now_s),
+            )
+            log.info(
+                "live in %.4f s%s: %s", now_s - started_s, self._after_the_event(now_s), Plan(plan.live, plan.maps)
+            )
+
+    def _doubt(self, doubt: str) -> None:
+        log.warning("HAProxy's answer to a live change is not the expected one: %s; it is reloaded", doubt)
+        self._tools.journal.write("doubt", said=doubt)
+        self.running.unknown(f"what HAProxy has is not known, since {doubt}")
+
+    def _want_reload(self, *, at_once: bool) -> None:
+        """Have HAProxy reloaded after the quiet time, or when the longest wait is over."""
+        now_s = monotonic()
+        if self._wanted_since_s is None:
+            self._wanted_since_s = now_s
+        quiet_s = now_s + (0.0 if at_once else self._settings.reload_settle_s)
+        self._reload_due_s = min(quiet_s, self._wanted_since_s + self._settings.reload_settle_max_s)
+
+    def _reload(self) -> None:
+        """Try what was decided on HAProxy and load it; tried again later if anything stands in the way."""
+        try:
+            done = self._load()
+        except (PublishError, HAProxyError) as error:
+            log.error("%s; tried again in %.0f s", error, self._retry_pause_s)
+            done = False
+        if done:
+            self._retry_pause_s, self._reload_due_s, self._wanted_since_s = FIRST_RETRY_S, inf, None
+            self._since_s = None
+        elif self._reload_due_s <= monotonic():
+            self._reload_due_s = monotonic() + self._retry_pause_s
+            self._retry_pause_s = min(2 * self._retry_pause_s, LONGEST_RETRY_S)
+
+    def _load(self) -> bool:
+        """Compare, try and load; return whether HAProxy now runs what it should, or need not be asked."""
+        document = self._decider.decide()
+        if not self._differs(document):
+            return self._agree(document)
+        acceptance = self._accept(document.rendering())
+        if acceptance.rendering is None:
+            log.error(
+                "HAProxy refuses the configuration and no app is to blame: %s; the files on disk and what HAProxy "
+                "serves stay as they are",
+                acceptance.refusal,
+            )
+            self._tools.applier.keep_refused(document.rendering())
+            return False
+        if not self._differs(document):
+            return self._agree(document)
+        wait_s = self._tools.old_workers.make_room(monotonic() - (self._wanted_since_s or monotonic()))
+        if wait_s > 0:
+            self._reload_due_s = monotonic() + wait_s
+            return False
+        return self._apply(document)
+
+    def _differs(self, document: Document) -> bool:
+        """Whether a reload is still needed; what comes out as the same text does not need one."""
+        if self.running.document is None:
+            return True
+        if not self._plan(document).reload:
+            return False
+        return bool(self.running.stopped) or self.running.document.rendering().texts != document.rendering().texts
+
+    def _agree(self, document: Document) -> bool:
+        """Learn that HAProxy already runs ``document``, but for what can be changed live."""
+        plan = self._plan(document)
+        if plan.live and not plan.reload:
+            self._change_live(document, plan)
+        elif self.running.document is not None:
+            self.running.document.follow(document, self._decider.changed)
+            self._decider.accepted(set(self._decider.changed))
+        self._tools.journal.write("agreed", services=document.listening)
+        return True
+
+    def _accept(self, rendering: Rendering) -> Acceptance:
+        """Find what HAProxy accepts and can listen for."""
+        find, started_s, before = self._settings.find_culprits, monotonic(), self._tools.trial.count
+        acceptance = find_acceptable(self._decider, self._tools.trial, rendering, find_culprits=find)
+        for _ in range(MOST_BUSY_PORT_ROUNDS):
+            if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
+                break
+            rendering = self._decider.decide().rendering()
+            acceptance = find_acceptable(self._decider, self._tools.trial, rendering, find_culprits=find)
+        self._tools.journal.write(
+            "tried",
+            ok=acceptance.rendering is not None,
+            trials=self._tools.trial.count - before,
+            seconds=monotonic() - started_s,
+            refused=sorted(self._decider.quarantine.refused),
+        )
+        return acceptance
+
+    def _refuse_busy_ports(self, rendering: Rendering) -> bool:
+        """Refuse the services whose new port somebody else holds; return whether there were any."""
+        refused = False
+        for bind, line in self._tools.applier.busy_binds(rendering):
+            reason = f"{bind.host}:{bind.port} cannot be listened on: {bind.reason}"
+            owners = rendering.apps_of_lines([line])
+            if not owners:
+                log.error("%s, and HAProxy needs it itself", reason)
+            for app_id in owners:
+                self._decider.quarantine.refuse(app_id, reason, self._decider.store.apps)
+                refused = True
+        return refused
+
+    def _apply(self, document: Document) -> bool:
+        plan, started_s = self._plan(document), monotonic()
+        if self._write_due_s < inf:
+            self._write()  # if the load fails, these are the files that stay
+        outcome = self._tools.applier.apply(document.rendering())
+        now_s = monotonic()
+        self._tools.journal.write(
+            "reload",
+            ok=outcome.ok,
+            seconds=now_s - started_s,
+            event_to_applied_s=self._latency_s(now_s),
+            reasons=plan.reasons[:SHOWN_REASONS],
+            services=document.listening,
+            servers=sum(len(service.servers) for service in document.services),
+        )
+        if not outcome.ok:
+            self.running.unknown("HAProxy could not load the last files")
+            log.error("HAProxy could not load the new files (%s): %s; tried again", plan, outcome.log)
+            return False
+        self.running.loaded(document)
+        self._ask_capabilities()
+        self._decider.accepted(set(self._decider.changed))
+        self._look_due_s = now_s
+        log.info("loaded in %.3f s%s: %s", now_s - started_s, self._after_the_event(now_s), plan)
+        return True
+
+    def _ask_capabilities(self) -> None:
+        """Find out what the HAProxy that was just loaded takes while it runs; without an answer, reloads do it all."""
+        before = self.running.why_reloads_only
+        try:
+            if self._tools.runtime is None:
+                self.running.capabilities = None
+                return
+            self.running.capabilities = self._tools.runtime.capabilities()
+            self.running.why_reloads_only = ""
+        except RuntimeApiError as error:
+            self.running.capabilities, self.running.why_reloads_only = None, str(error)
+            if before != str(error):
+                log.warning("every change needs a reload, since HAProxy's Runtime API cannot be used: %s", error)
+
+    def _write(self) -> None:
+        """Have the files on disk say what HAProxy runs."""
+        self._write_due_s = inf
+        if self.running.document is None:
+            return
+        try:
+            self._tools.applier.write(self.running.document.rendering())
+        except PublishError as error:
+            log.error("%s; tried again in %.0f s", error, FIRST_RETRY_S)
+            self._write_due_s = monotonic() + FIRST_RETRY_S
+
+    def _delete_leavers(self, now_s: float) -> None:
+        """Delete servers that left, as far as HAProxy lets them go."""
+        for due in self.running.leaving.due(now_s):
+            said = self.running.leaving.heard(due, self._reply_to(due), monotonic())
+            if said:
+                log.warning("%s", said)
+
+    def _reply_to(self, due: Due) -> str | None:
+        try:
+            return self._tools.runtime.replies(due.commands)[-1] if self._tools.runtime else None
+        except RuntimeApiError as error:
+            log.debug("server %s/%s is not deleted yet: %s", due.backend, due.name, error)
+            return None
+
+    def _look_after_old_workers(self) -> None:
+        again_s = self._tools.old_workers.look_after()
+        self._look_due_s = inf if again_s is None else monotonic() + again_s
+
+    def _latency_s(self, now_s: float) -> float | None:
+        return None if self._since_s is None else now_s - self._since_s
+
+    def _after_the_event(self, now_s: float) -> str:
+        return "" if self._since_s is None else f", {now_s - self._since_s:.3f} s after the event"
