@@ -269,3 +269,23 @@ def names(ports: Sequence[int]) -> list[str]:
 
 def cookie_of(port: int) -> str:
     return kernel.cookie(kernel.server_name("127.0.0.1", "127.0.0.1", port))
+
+
+@contextlib.contextmanager
+def haproxies(folder: Path) -> Iterator[Callable[..., LiveHAProxy]]:
+    """Start HAProxies on backends as text, and on a map if there are entries; all are ended at the end."""
+    started: list[LiveHAProxy] = []
+
+    def start(*texts: str, entries: Sequence[tuple[str, str]] | None = None, mode: str = "http") -> LiveHAProxy:
+        own = folder / str(len(started))
+        own.mkdir()
+        one = LiveHAProxy(own, mode=mode)
+        one.write(texts, entries)
+        started.append(one)
+        return one.start()
+
+    try:
+        yield start
+    finally:
+        for one in started:
+            one.stop()
