@@ -36,6 +36,9 @@ class Loader(Protocol):
     def load(self) -> ReloadOutcome:
         """Have HAProxy run the files on disk, and say what came of it."""
 
+    def reload(self) -> ReloadOutcome:
+        """The same, even if it runs them already: they may name other files that have changed."""
+
     def confirm(self) -> None:
         """Take note that HAProxy was changed live to what is on disk."""
 
@@ -67,7 +70,7 @@ class SupervisedHAProxy:
         return (self._adopted() if adopting else None) or self.reload()
 
     def reload(self) -> ReloadOutcome:
-        """Have it load the files on disk, even if it has loaded the same before: they may name others that changed."""
+        """Have it load the files on disk, even if it runs them already."""
         save_server_state(self._paths)
         stamps = self._files.stamps()
         outcome = self._master.reload(self._timeout_s)
@@ -118,6 +121,10 @@ class CommandHAProxy:
             give_up_s=settings.reload_timeout_s,
         )
 
+    def reload(self) -> ReloadOutcome:
+        """The same: whether it runs them already is not known."""
+        return self.load()
+
     def confirm(self) -> None:
         """Nothing has to be remembered of it."""
 
@@ -140,6 +147,10 @@ class UnattendedHAProxy:
             return ReloadOutcome(True, 0.0, None, "")
         save_server_state(self._settings.paths)
         return self._master.reload(self._settings.reload_timeout_s)
+
+    def reload(self) -> ReloadOutcome:
+        """The same: whether it runs them already is not known."""
+        return self.load()
 
     def confirm(self) -> None:
         """Nothing has to be remembered of it."""

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from fastlb import children
 from fastlb.children import Child, Ending, Leftover, describe, find_leftovers
 
 
@@ -21,6 +22,19 @@ def test_a_program_that_dies_at_once_starts_again_after_longer_and_longer_pauses
         assert child.due is not None
         pauses.append(round(child.due - time.monotonic(), 1))
     assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+
+
+def test_a_program_that_lived_well_starts_again_at_once_and_after_that_with_the_first_pause(monkeypatch):
+    child, pauses = Child("x"), []
+    monkeypatch.setattr(children, "GOOD_LIFE_S", 0)
+    for _life in range(2):
+        assert child.start(["true"])
+        assert child.process is not None
+        os.waitpid(child.process.pid, 0)
+        child.ended(0, again=True)
+        pauses.append(child.is_due())
+        monkeypatch.setattr(children, "GOOD_LIFE_S", 60)
+    assert pauses == [True, False]
 
 
 def test_a_program_that_is_missing_is_logged_and_due_again(caplog):
