@@ -7,6 +7,7 @@ flows: an argument list -> a pid -> a status -> the time at which it may start a
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import logging
@@ -40,6 +41,12 @@ def become_subreaper() -> None:
     """From now on orphans of our children become our children, so that they can be reaped."""
     if _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         log.warning("this kernel knows no subreaper; orphans of HAProxy go to process 1")
+
+
+def make_expendable(pid: int, score: int) -> None:
+    """Have the kernel, when memory runs out, rather kill this process than others; 1000 is first of all."""
+    with contextlib.suppress(OSError):  # another user's process, or no /proc: a preference only
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(score))
 
 
 class Ending:

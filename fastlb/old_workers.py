@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import psutil
 
+from fastlb.children import make_expendable
 from fastlb.errors import RuntimeApiError
 from fastlb.external import workers_beside
 from fastlb.generations import End, OldWorker, Postpone, at_rest, before_reload
@@ -43,6 +44,9 @@ QUESTION_TIMEOUT_S = 1.0
 LOOK_EVERY_S = 5.0
 ENDED_WITHIN_S = 1.0
 """SIGTERM ends a worker at once (HAPROXY.md F5); who does not obey in time is killed, which the master survives."""
+
+OLD_WORKER_SCORE = 300
+"""Out of memory, the kernel ends an old worker rather than the one that serves; the master survives that, too."""
 
 _BACKEND = re.compile(r"^0x[0-9a-f]+: .* be=(\S+) ", re.MULTILINE)
 
@@ -101,6 +105,7 @@ class OldWorkers:
         self._ours = ours
         self._known: dict[int, Known] = {}
         self._master_pid: int | None = None
+        self._blind = False
         self._serving_bytes = 0
         self._said = ""
 
@@ -129,18 +134,18 @@ class OldWorkers:
                 break
         if set(self._known) != before:
             self._write_numbers()
-        return LOOK_EVERY_S if self._known else None
+        return LOOK_EVERY_S if self._known or self._blind else None
 
     def see(self) -> list[OldWorker]:
         """Return the old workers as they are now."""
         now_s = time.monotonic()
         try:
             self._see_by_master(now_s)
+            self._blind = False
         except RuntimeApiError as error:
-            if self._ours:
-                self._known.clear()
-                log.debug("HAProxy's master does not list its processes: %s", error)
-            else:
+            self._blind = self._ours
+            log.debug("HAProxy's master does not list its processes: %s", error)
+            if not self._ours:
                 self._see_beside(now_s)
         return self._values()
 
@@ -182,6 +187,8 @@ class OldWorkers:
             with contextlib.suppress(psutil.Error):
                 same = before is not None and before.process.is_running()
                 self._known[pid] = before if before and same else Known(psutil.Process(pid), now_s - age_s, now_s)
+                if self._ours and not same:
+                    make_expendable(pid, OLD_WORKER_SCORE)
 
     def _values(self) -> list[OldWorker]:
         values, now_s = [], time.monotonic()

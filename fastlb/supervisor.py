@@ -33,7 +33,7 @@ from typing import IO, TYPE_CHECKING
 
 import psutil
 
-from fastlb.children import Child, Leftover, become_subreaper, describe, find_leftovers, find_orphans
+from fastlb.children import Child, Leftover, become_subreaper, describe, find_leftovers, find_orphans, make_expendable
 from fastlb.controller_link import LINK_FD, MESSAGE_BYTES, ControllerLink
 from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
 from fastlb.files import publish, read_text
@@ -63,6 +63,9 @@ STRAGGLERS_WITHIN_S = 5.0
 TAIL_LINES = 100
 LOOKS_PER_LIMIT = 4
 """How often a silence is looked at before it is too long."""
+
+#: Out of memory, the kernel ends the controller first (then old workers): traffic does not notice.
+CONTROLLER_SCORE = 600
 
 #: A hung controller first writes to standard error where it hangs.
 _UNHANG = ((0, signal.SIGUSR2), (1.0, signal.SIGKILL))
@@ -232,6 +235,8 @@ class Supervisor:
             self._controller.start(
                 self._orders.controller, environment=environment, keep_fds=(theirs.fileno(),), tied=True
             )
+        if self._controller.pid is not None:
+            make_expendable(self._controller.pid, CONTROLLER_SCORE)
 
     def _start_haproxy(self) -> None:
         for stale in self._orders.run_dir.glob(f"{MASTER_SOCKET}*"):

@@ -33,8 +33,8 @@ CONFIG = """global
 defaults
     mode tcp
     timeout connect 2s
-    timeout client 60s
-    timeout server 60s
+    timeout client 600s
+    timeout server 600s
 frontend plain
     bind 127.0.0.1:{plain}
     default_backend plain_10000

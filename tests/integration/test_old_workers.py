@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -176,6 +177,27 @@ def test_a_worker_that_does_not_obey_is_killed_and_the_master_survives(stage, ca
     assert stage.old_pids() == set()
     assert "does not end on SIGTERM; it is killed" in caplog.text
     talk(stage.hold(stage.plain))
+
+
+def test_out_of_memory_an_old_worker_goes_before_the_one_that_serves(stage):
+    stage.hold(stage.plain)
+    old = stage.reload()
+    stage.watch().see()
+    scores = {pid: int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (old, stage.worker())}
+    assert scores[old] > scores[stage.worker()]
+
+
+def test_while_the_master_does_not_answer_it_is_looked_at_again(stage):
+    stage.hold(stage.plain)
+    stage.reload()
+    master = stage.paths.master_socket
+    master.rename(stage.folder / "away")
+    watch = stage.watch(age_s=0.01)
+    assert watch.look_after() is not None
+    assert watch.make_room(0) == 0
+    (stage.folder / "away").rename(master)
+    until(lambda: watch.look_after() is None)
+    assert len(stage.journal("old_worker_ended")) == 1
 
 
 def test_a_process_that_is_no_worker_of_our_master_is_never_ended(stage, caplog):

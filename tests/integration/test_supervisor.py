@@ -13,6 +13,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import psutil
@@ -26,7 +27,6 @@ from fastlb.master import Master
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -341,6 +341,17 @@ def test_a_controller_that_beats_or_has_never_beaten_is_left_alone(stage, beats)
         assert stage.ask(number)["ok"]
         time.sleep(0.2)  # the point is what does not happen meanwhile
     assert len(stage.notes("controller")) == 1
+
+
+def test_out_of_memory_the_controller_goes_before_haproxy(stage):
+    stage.write()
+    stage.start()
+    until(stage.is_up)
+
+    def score(pid: int) -> int:
+        return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+    until(lambda: score(stage.controller_pid()) > score(stage.worker()))
 
 
 def test_what_is_meant_for_the_controller_is_not_told_to_haproxy(stage):
