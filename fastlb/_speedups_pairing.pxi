@@ -74,18 +74,17 @@ cdef dict _servers(tuple app, tuple service_ports, bint filters, surroundings, f
             address = host if is_ipv4(host) else addresses.get(host)
         if address is not None:
             ports = ports if has_own_ports and ports else fallback
-            _serve(servers, (host, address, draining), <tuple?>ports, service_ports)
+            _serve(servers, host, address, <tuple?>ports, draining, service_ports)
     return {port: _in_server_order(found) for port, found in servers.items()}
 
 
-cdef int _serve(dict servers, tuple where, tuple ports, tuple service_ports) except -1:
+cdef int _serve(dict servers, host, address, tuple ports, draining, tuple service_ports) except -1:
     """Add a server for each pair of a port of the task and a service port."""
     cdef Py_ssize_t position
     for position in range(min(len(ports), len(service_ports))):
         found = servers.get(service_ports[position])
         if found is None:
             found = servers[service_ports[position]] = []
-        host, address, draining = where
         (<list>found).append(make_value(SERVER, (host, address, ports[position], draining)))
     return 0
 

@@ -167,7 +167,7 @@ serving = st.lists(
         task,
         st.integers(1, 5),
         st.sampled_from(["127.0.0.1", "127.0.0.10", "127.0.0.2", "agent"]),
-        st.lists(st.sampled_from([31000, 31001, 31005]), min_size=1, max_size=3),
+        st.sampled_from([[31000], [31001], [31000, 31001], [31005, 31000, 31001], []]),
         ipAddresses=st.sampled_from([[], [{"ipAddress": "172.17.0.2"}], [{"ipAddress": "172.17.0.10"}]]),
         healthCheckResults=st.sampled_from([[], [{"alive": True}], [{"alive": False}]]),
         draining=st.booleans(),
@@ -180,7 +180,12 @@ serving_documents = st.builds(
     serving,
     st.fixed_dictionaries(
         {"networks": st.sampled_from([[], [{"mode": "container"}], [{"mode": "container/bridge"}]])},
-        optional={"healthChecks": checks, "ipAddress": st.just({"discovery": {"ports": [{"number": 90}]}})},
+        optional={
+            "healthChecks": checks,
+            "ipAddress": st.just({"discovery": {"ports": [{"number": 90}]}}),
+            "portDefinitions": st.sampled_from([[], [{"port": 10000, "protocol": "udp"}, {"port": 10001}]]),
+            "container": st.just({"portMappings": [{"containerPort": 80, "servicePort": 10000}]}),
+        },
     ),
 )
 rules = st.builds(
@@ -207,7 +212,13 @@ def read(document: Any) -> App | None:
         return None
 
 
+INDEXED = {**CHECK, "portIndex": 3}
+INDEX_LABEL = {"HAPROXY_0_BACKEND_HEALTHCHECK_PORT_INDEX": "3", "HAPROXY_0_MODE": "tcp"}
+
+
 @settings(max_examples=1500, deadline=None)
+@example(read(app(healthChecks=[INDEXED], labels=INDEX_LABEL)), Rules(("external",)), Surroundings(), None)
+@example(read(app(healthChecks=[CHECK, INDEXED], labels=INDEX_LABEL)), Rules(("external",)), Surroundings(), None)
 @given(st.one_of(documents(), serving_documents, serving_documents).map(read), rules, surroundings, assigned)
 def test_both_twins_make_the_same_services(compiled, read_app, rules, around, given_ports):
     if read_app is not None:
