@@ -96,9 +96,12 @@ class Decider:
         return self._document.only(hap_ids)
 
     def places(self, app_id: str, task_ids: Collection[str]) -> tuple[str, set[Place]]:
-        """Return under which id HAProxy knows an app of Marathon, and where tasks of it listen, as last read."""
+        """Return under which id HAProxy knows an app of Marathon, and where tasks of it listen, as last read.
+
+        ``task_ids`` may also be the ids of their instances.
+        """
         app = self.store.app(app_id)
-        tasks = [task for task in app.tasks if task.id in task_ids] if app is not None else []
+        tasks = [task for task in app.tasks if _is_one_of(task.id, task_ids)] if app is not None else []
         found = (places_of(app, task, self._hosts.addresses) for task in tasks if app is not None)
         return self._desired.known_as(app_id), set().union(*found)
 
@@ -164,6 +167,11 @@ class Decider:
                 if mine:
                     found[app.id] = mine
         return found
+
+
+def _is_one_of(task_id: str, named: Iterable[str]) -> bool:
+    """Whether a task is named; the id of an instance is the beginning of that of its task (MARATHON.md 3)."""
+    return any(task_id == name or task_id.startswith(f"{name}.") for name in named)
 
 
 def mistakes_in(notes: Iterable[Note]) -> dict[str, list[str]]:

@@ -38,6 +38,14 @@ SUBSCRIPTION: tuple[str, ...] = (
 )
 
 
+ENDING_STATES = frozenset(
+    """
+    TASK_KILLING TASK_FINISHED TASK_FAILED TASK_KILLED TASK_ERROR TASK_DROPPED TASK_GONE TASK_GONE_BY_OPERATOR
+    """.split()
+)
+ENDING_CONDITIONS = frozenset("Killing Finished Failed Killed Error Dropped Gone".split())
+
+
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What one event asks for; with nothing but a `kind` it asks for nothing.
@@ -46,7 +54,8 @@ class Mark:
     the events of one change together: the apps that `deployment_info` named under it are read again when
     `group_change_success` and `deployment_success` bring it back. `group_id` is the group that changed;
     `everything` says that it is the root, so that only a full read covers it if `plan_version` is not
-    known. `barrier`: the subscription works from here on (MARATHON.md 5.3).
+    known. `barrier`: the subscription works from here on (MARATHON.md 5.3). `ending` are the ids of tasks, or
+    of their instances, that are being ended or are gone.
     """
 
     kind: str
@@ -55,6 +64,7 @@ class Mark:
     group_id: str = ""
     everything: bool = False
     barrier: bool = False
+    ending: tuple[str, ...] = ()
 
     @property
     def marks_nothing(self) -> bool:
@@ -120,6 +130,26 @@ def _of_app(kind: str, event: Mapping[str, Any]) -> Mark:
     return Mark(kind, (_text(kind, event, "appId"),))
 
 
+def _of_status(kind: str, event: Mapping[str, Any]) -> Mark:
+    ending = str(event.get("taskStatus")) in ENDING_STATES
+    return Mark(kind, (_text(kind, event, "appId"),), ending=_named(event, "taskId") if ending else ())
+
+
+def _of_instance(kind: str, event: Mapping[str, Any]) -> Mark:
+    ending = str(event.get("condition")) in ENDING_CONDITIONS
+    return Mark(kind, (_text(kind, event, "runSpecId"),), ending=_named(event, "instanceId") if ending else ())
+
+
+def _of_kill(kind: str, event: Mapping[str, Any]) -> Mark:
+    return Mark(kind, (_text(kind, event, "appId"),), ending=_named(event, "taskId"))
+
+
+def _named(event: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    """Return the id of a task or an instance; some versions write it as ``instance [ID]`` (MARATHON.md 3.3)."""
+    value = event.get(key)
+    return (value.removeprefix("instance [").removesuffix("]"),) if isinstance(value, str) and value else ()
+
+
 def _of_run_spec(kind: str, event: Mapping[str, Any]) -> Mark:
     return Mark(kind, (_text(kind, event, "runSpecId"),))
 
@@ -178,12 +208,12 @@ _READERS: dict[str, Callable[[str, Mapping[str, Any]], Mark]] = {
     "deployment_step_failure": _of_deployment,
     "deployment_success": _of_deployment,
     "deployment_failed": _of_deployment,
-    "status_update_event": _of_app,
+    "status_update_event": _of_status,
     "health_status_changed_event": _of_app,
     "app_terminated_event": _of_app,
-    "unhealthy_task_kill_event": _of_app,
-    "unhealthy_instance_kill_event": _of_app,
-    "instance_changed_event": _of_run_spec,
+    "unhealthy_task_kill_event": _of_kill,
+    "unhealthy_instance_kill_event": _of_kill,
+    "instance_changed_event": _of_instance,
     "instance_health_changed_event": _of_run_spec,
     "unknown_instance_terminated_event": _of_run_spec,
     "unknown_task_terminated_event": _of_task_or_run_spec,

@@ -17,6 +17,7 @@ from fastlb.files import publish
 from fastlb.loaded import NO_SERVER_STATE, LoadedFiles
 from fastlb.master import Master, ReloadOutcome
 from fastlb.runtime_api import RuntimeApi
+from fastlb.seen import for_next_worker
 
 if TYPE_CHECKING:
     from fastlb.settings import Paths, Settings
@@ -160,6 +161,6 @@ def save_server_state(paths: Paths) -> None:
     """Keep what HAProxy knows of its servers' health for the next worker (COMPAT.md 2.5); a failure costs only that."""
     try:
         state = RuntimeApi(paths.runtime_socket, QUESTION_TIMEOUT_S).servers_state()
-        publish(paths.server_state, state)
+        publish(paths.server_state, for_next_worker(state, {}))
     except (RuntimeApiError, PublishError) as error:
         log.debug("server states are not carried over to the next worker: %s", error)

@@ -141,6 +141,8 @@ class Reconciler:
 
     def _on_event(self, message: EventArrived) -> None:
         mark = message.mark
+        for app_id in mark.app_ids if mark.ending else ():
+            self._rollout.stop_tasks(app_id, mark.ending)
         if self._mirroring.note(mark, message.at_monotonic_s, self._decider.cannot_matter):
             self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids)
 

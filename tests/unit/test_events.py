@@ -93,6 +93,28 @@ def test_everything_subscribed_to_marks_something(kind):
     assert not mark_of(event).marks_nothing
 
 
+@pytest.mark.parametrize(
+    ("event", "ending"),
+    [
+        ({"eventType": "status_update_event", "taskStatus": "TASK_KILLING", "taskId": "a.1"}, ("a.1",)),
+        ({"eventType": "status_update_event", "taskStatus": "TASK_FAILED", "taskId": "a.1"}, ("a.1",)),
+        ({"eventType": "status_update_event", "taskStatus": "TASK_RUNNING", "taskId": "a.1"}, ()),
+        ({"eventType": "status_update_event", "taskStatus": "TASK_UNREACHABLE", "taskId": "a.1"}, ()),
+        ({"eventType": "status_update_event", "taskStatus": ["TASK_KILLED"], "taskId": "a.1"}, ()),
+        ({"eventType": "status_update_event", "taskStatus": "TASK_KILLED"}, ()),
+        (
+            {"eventType": "instance_changed_event", "condition": "Killing", "instanceId": "a.instance-1"},
+            ("a.instance-1",),
+        ),
+        ({"eventType": "instance_changed_event", "condition": "Gone", "instanceId": "instance [a.i-1]"}, ("a.i-1",)),
+        ({"eventType": "instance_changed_event", "condition": "Unreachable", "instanceId": "a.instance-1"}, ()),
+        ({"eventType": "unhealthy_task_kill_event", "taskId": "a.1"}, ("a.1",)),
+    ],
+)
+def test_a_task_that_is_being_ended_is_named(event, ending):
+    assert mark_of({"appId": "/a", "runSpecId": "/a", **event}).ending == ending
+
+
 def test_the_name_on_the_stream_stands_in_for_a_missing_event_type():
     assert mark_of({"appId": "/a"}, "status_update_event") == Mark("status_update_event", ("/a",))
 
