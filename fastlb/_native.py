@@ -23,6 +23,7 @@ Program = tuple[Part, ...]
 
 ID_MODULUS = 32767
 COOKIE_DIGITS = 10
+CHECK_NUMBERS = ("timeoutSeconds", "intervalSeconds", "gracePeriodSeconds", "maxConsecutiveFailures")
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
@@ -34,7 +35,7 @@ def clean(text: str) -> str:
     return _UNCLEAN.sub("_", text)
 
 
-def fill(program: Program, values: Mapping[str, Any]) -> str:
+def fill(program: Program, values: Mapping[str, Any] | Sequence[Any]) -> str:
     """Join the parts of a compiled template with ``values`` in its holes.
 
     A part is a text, or ``(name,)``, or ``(name, keys, conversion, spec)``. Raises KeyError with the name of a
@@ -43,7 +44,7 @@ def fill(program: Program, values: Mapping[str, Any]) -> str:
     return "".join([part if isinstance(part, str) else _value(part, values) for part in program])
 
 
-def _value(part: tuple[Any, ...], values: Mapping[str, Any]) -> str:
+def _value(part: tuple[Any, ...], values: Any) -> str:
     value = values[part[0]]
     if len(part) == 1:
         return value if isinstance(value, str) else format(value, "")
@@ -57,6 +58,11 @@ def _value(part: tuple[Any, ...], values: Mapping[str, Any]) -> str:
     elif conversion == "s":
         value = str(value)
     return format(value, spec)
+
+
+def fill_each(programs: Sequence[Program], values: Sequence[Any]) -> tuple[str, ...]:
+    """Fill in each program with the same values, which its parts name by their position. Raises what `fill` raises."""
+    return tuple([fill(program, values) for program in programs])
 
 
 def server_name(host: str, address: str, port: int) -> str:
@@ -173,6 +179,90 @@ def services_of(
 ) -> Services:
     """Return the services and notes that ``otherwise(app, rules, service_ports, surroundings)`` returns."""
     return otherwise(app, rules, service_ports, surroundings)
+
+
+def outline(service: Service) -> tuple[Any, ...]:
+    """Return what of a service decides which templates are written; the first fields of `fastlb.shapes.Shape`."""
+    options, check = service.options, service.health_check
+    return (
+        service.mode,
+        options.vhost.count(",") + 1 if options.vhost else 0,
+        len(options.networks_allowed.split()) if options.networks_allowed else None,
+        check is not None,
+        None if check is None else check.protocol,
+        service.indexed_ports is not None,
+        bool(options.path),
+        bool(options.realm),
+        options.redirect_to_https,
+        bool(options.user),
+        options.sticky,
+        options.use_hsts,
+        bool(options.proxypass_path),
+        bool(options.revproxy_path),
+        bool(options.redirect_path),
+        bool(options.templates),
+    )
+
+
+def service_values(service: Service) -> tuple[Any, ...]:
+    """Return what templates are offered for a service, in the order of `fastlb.shapes.fields_of`."""
+    app_id, _, port, backend, mode, _, options, *_ = service
+    hosts = (options.vhost or "").split(",")
+    return (
+        backend,
+        app_id,
+        mode,
+        port,
+        options.balance,
+        options.bind_address,
+        f" ssl crt {options.ssl_cert}" if options.ssl_cert else "",
+        f" {options.bind_options}" if options.bind_options else "",
+        options.realm,
+        options.path,
+        options.user,
+        options.password,
+        options.proxypass_path,
+        options.revproxy_path,
+        options.redirect_path,
+        options.vhost,
+        clean(app_id),
+        f"{clean(hosts[0])}_{app_id[1:].replace('/', '_')}",
+        *hosts,
+        *(options.networks_allowed or "").split(),
+    )
+
+
+def check_values(service: Service) -> tuple[Any, ...]:
+    """Return what the templates of its health check are offered (COMPAT.md 6.6), as `fastlb.shapes.CHECK_FIELDS`.
+
+    Raises ValueError saying what the health check lacks.
+    """
+    check, ports = service.health_check, service.indexed_ports
+    if check is None:
+        raise ValueError("it has no health check")
+    members = check.members
+    missing = [name for name in CHECK_NUMBERS if name not in members]
+    if missing:
+        raise ValueError(f"its health check has no {missing[0]}")
+    path = members.get("path", "/")
+    if not isinstance(path, str) or not path.isprintable():
+        raise ValueError(f"its health check path is {path!r}, which contains a line break or control character")
+    odd = [name for name in CHECK_NUMBERS if not isinstance(members[name], int)]
+    if odd:
+        raise ValueError(f"{odd[0]} of its health check is {members[odd[0]]!r}, an integer is needed")
+    port = ports[0] if ports else service.servers[0].port
+    return (
+        members,
+        check.port_index,
+        check.protocol,
+        path,
+        *[members[name] for name in CHECK_NUMBERS],
+        members["maxConsecutiveFailures"] + 1,
+        port,
+        f" port {port}" if port else "",
+        check.port,
+        f" port {check.port}" if check.port else "",
+    )
 
 
 class EventCutter:

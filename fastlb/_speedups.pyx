@@ -16,6 +16,7 @@ parts, each in a file of its own:
     labels      the labels of an app as options of its services
     pairing     the tasks of an app paired with its service ports
     services    an app to its services
+    fragments   what of a service its texts are made of, and all its texts at once
 
 What is called most has two ways. The plain way sees ASCII texts and small numbers where they lie and, for text, writes
 into one growing buffer, without an object per server. Nothing that it looks at can change meanwhile; what it does not
@@ -35,3 +36,4 @@ include "_speedups_reading.pxi"
 include "_speedups_labels.pxi"
 include "_speedups_pairing.pxi"
 include "_speedups_services.pxi"
+include "_speedups_fragments.pxi"

@@ -1,23 +1,36 @@
-"""One service to its text: the fragment that everything else is joined from (COMPAT.md 6.4 to 6.6, 6.10).
+"""One service to its text: the fragment that everything else is joined from (COMPAT.md 6.3 to 6.10).
+
+    Service --outline--> shape --> recipe, remembered --filled in with the service's values--> Fragment
 
 A fragment is a pure function of the service, the templates, the rules and `FirstUse`; nothing here looks at another
-service. A template that cannot be filled in raises, and costs this service only.
+service. Where the joined way of a recipe does not exist or fails, the service is written step by step: then an error
+names its template, and costs this service only.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastlb import kernel
-from fastlb.errors import ServiceError
-from fastlb.vhosts import VhostRules, map_rule, vhost_rules
+from fastlb.blocks import FRONTEND
+from fastlb.errors import ServiceError, TemplateError
+from fastlb.recipes import SERVER, recipe_of
+from fastlb.shapes import CHECK_FIELDS, Shape
+from fastlb.vhosts import HostEntry, VhostRules
 
 if TYPE_CHECKING:
-    from fastlb.model import HealthCheck, Rules, Service
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from fastlb.model import Rules, Service
+    from fastlb.recipes import Joined, Recipe
+    from fastlb.shapes import Step
     from fastlb.templates import Catalogue
     from fastlb.vhosts import FirstUse
 
-HEALTH_MEMBERS = ("timeoutSeconds", "intervalSeconds", "gracePeriodSeconds", "maxConsecutiveFailures")
+MAX_RECIPES = 1024
+CHECK = slice(2, 3)
+FILL_ERRORS = (KeyError, IndexError, ValueError, TypeError, AttributeError)
 
 
 class Fragment(NamedTuple):
@@ -42,169 +55,155 @@ class Fragment(NamedTuple):
         return self.app_entry is not None
 
 
+class FragmentWriter:
+    """Writes services with one set of templates and rules, and remembers how those of each shape are written."""
+
+    def __init__(self, catalogue: Catalogue, rules: Rules) -> None:
+        self._catalogue = catalogue
+        self._rules = rules
+        self._recipe = lru_cache(MAX_RECIPES)(self._new_recipe)
+
+    def write(self, service: Service, first_use: FirstUse) -> Fragment:
+        """Render one service. Raises TemplateError or ServiceError if it cannot be."""
+        recipe = self._recipe(kernel.outline(service), first_use)
+        if recipe.joined is not None:
+            try:
+                return _fragment(service, recipe, *_joined_texts(recipe.joined, service))
+            except FILL_ERRORS:
+                pass  # Step by step it fails again, and then it is known where.
+        return _Single(service, recipe, self._catalogue, self._rules).fragment()
+
+    def _new_recipe(self, outline: tuple[Any, ...], first_use: FirstUse) -> Recipe:
+        return recipe_of(Shape._make((*outline, *first_use)), self._catalogue, self._rules)
+
+
 def render_fragment(service: Service, catalogue: Catalogue, rules: Rules, first_use: FirstUse) -> Fragment:
-    """Render one service. Raises TemplateError or ServiceError if it cannot be."""
-    writer = _Writer(service, catalogue, rules)
-    vhost = vhost_rules(service, catalogue, rules, first_use)
-    appid, app_entry, remarks = writer.app_id_rule(first_use)
-    health = writer.server_health()
+    """Render a service by itself; see `FragmentWriter.write`, which remembers what services have in common."""
+    return FragmentWriter(catalogue, rules).write(service, first_use)
+
+
+def _joined_texts(joined: Joined, service: Service) -> tuple[tuple[str, ...], str]:
+    """Return the texts in the order of `Joined`, and the server lines. Raises one of `FILL_ERRORS`."""
+    values = kernel.service_values(service)
+    if joined.with_check:
+        values += kernel.check_values(service)
+    texts = kernel.fill_each(joined.texts, values)
+    return texts, kernel.server_lines(joined.server, service.servers, service.options.sticky, texts[CHECK])
+
+
+def _fragment(
+    service: Service, recipe: Recipe, texts: Sequence[str], servers: str, remarks: tuple[str, ...] = ()
+) -> Fragment:
+    http, appid, check, userlist, frontend, backend, *https = texts
+    vhost, options = recipe.vhost, service.options
+    rank = -1 if vhost.writes_map_rule else options.rank
     return Fragment(
-        userlist=writer.userlist(),
-        vhost=vhost,
-        appid=appid,
-        frontend=writer.frontend(),
-        backend=writer.backend(),
-        servers=writer.servers(health),
-        app_entry=app_entry,
-        checked=len(service.servers) if service.options.sticky or any(health) else 0,
-        remarks=(*vhost.remarks, *remarks),
+        userlist,
+        VhostRules(
+            http,
+            "" if vhost.grouped else https[0],
+            rank,
+            tuple(_host_entries(service, recipe, rank, https)) if vhost.grouped else (),
+            _domains(service) if vhost.needs_https_map else (),
+            vhost.needs_http_map,
+            vhost.needs_https_map,
+        ),
+        appid,
+        frontend,
+        backend,
+        servers,
+        (service.app_id, service.backend) if recipe.enters_app_map else None,
+        len(service.servers) if check or options.sticky else 0,
+        remarks,
     )
 
 
-class _Writer:
-    """Fills in the templates of one service."""
+def _domains(service: Service) -> tuple[tuple[str, str], ...]:
+    vhost, backend = service.options.vhost or "", service.backend
+    if "," not in vhost:
+        return ((vhost, backend),)
+    return tuple([(host, backend) for host in dict.fromkeys(vhost.split(","))])
 
-    def __init__(self, service: Service, catalogue: Catalogue, rules: Rules) -> None:
+
+def _host_entries(service: Service, recipe: Recipe, rank: int, https: Iterable[str]) -> Iterator[HostEntry]:
+    """Yield what each host gets; an only host to which nothing is added has no entry (COMPAT.md 6.9)."""
+    options = service.options
+    certificates = () if options.ssl_cert is None else (options.ssl_cert,)
+    bind_options = () if options.bind_options is None else (options.bind_options,)
+    for host, text in zip((options.vhost or "").split(","), https, strict=False):
+        if recipe.shape.hosts > 1 or text or certificates or bind_options:
+            yield HostEntry(host, ((rank, text),) if text else (), certificates, bind_options)
+
+
+class _Single:
+    """Writes one service step by step, its own templates included."""
+
+    def __init__(self, service: Service, recipe: Recipe, catalogue: Catalogue, rules: Rules) -> None:
         self.service = service
-        self.options = service.options
+        self.recipe = recipe
+        self.own = service.options.templates
         self.catalogue = catalogue
-        self.rules = rules
+        self.values = dict(zip(recipe.fields, kernel.service_values(service), strict=True))
+        self.values["haproxy_dir"] = rules.haproxy_dir
+        self.remarks: list[str] = []
 
-    def userlist(self) -> str:
-        if not self.options.user:
-            return ""
-        return self._fill(
-            "USERLIST_HEAD", backend=self.service.backend, user=self.options.user, passwd=self.options.password
-        )
+    def fragment(self) -> Fragment:
+        recipe, vhost = self.recipe, self.recipe.vhost
+        http, *https = [self._fill_all(steps) for steps in (vhost.http, *vhost.https)]
+        app_id_rule = self._fill_all(recipe.app_id_rule)
+        if recipe.asks_for_check(self.catalogue, self.own):
+            self._offer_check()
+            checks = self._server_checks()
+            backend_steps = recipe.backend + recipe.backend_check
+        else:
+            checks, backend_steps = [""], recipe.backend
+        own = [self._fill_all(steps) for steps in (recipe.userlist, FRONTEND, backend_steps)]
+        texts = (http, app_id_rule, "".join(checks), *own, *https)
+        return _fragment(self.service, recipe, texts, self._servers(checks), tuple(self.remarks))
 
-    def frontend(self) -> str:
-        options, service = self.options, self.service
-        head = self._fill(
-            "FRONTEND_HEAD",
-            backend=service.backend,
-            bindAddr=options.bind_address,
-            servicePort=service.port,
-            sslCert=f" ssl crt {options.ssl_cert}" if options.ssl_cert else "",
-            bindOptions=f" {options.bind_options}" if options.bind_options else "",
-            mode=service.mode,
-        )
-        return head + self._fill("FRONTEND_BACKEND_GLUE", backend=service.backend)
-
-    def app_id_rule(self, first_use: FirstUse) -> tuple[str, tuple[str, str] | None, tuple[str, ...]]:
-        """Return the rule of the app-id frontend, the entry of the app map (COMPAT.md 6.10), and remarks."""
-        service = self.service
-        if service.mode != "http" or not first_use.of_app:
-            return "", None, ()
-        if self.rules.haproxy_map:
-            entry = (service.app_id, service.backend)
-            values = {"haproxy_dir": self.rules.haproxy_dir}
-            if not first_use.appid_map:
-                return "", entry, ()
-            rule, remarks = map_rule("HTTP_FRONTEND_APPID_ACL", service, self.catalogue, values)
-            return rule, entry, remarks
-        rule = self._fill(
-            "HTTP_FRONTEND_APPID_ACL",
-            cleanedUpAppId=kernel.clean(service.app_id),
-            hostname=self.options.vhost,
-            appId=service.app_id,
-            backend=service.backend,
-        )
-        return rule, None, ()
-
-    def backend(self) -> str:
-        """Return the backend block up to its servers, in the order of COMPAT.md 6.5."""
-        service, options = self.service, self.options
-        head = self._fill("BACKEND_HEAD", backend=service.backend, balance=options.balance, mode=service.mode)
-        parts = [head]
-        if service.mode == "http":
-            parts += self._http_parts()
-        if service.mode in {"http", "tcp"} and options.networks_allowed:
-            parts += self._network_parts("HTTP" if service.mode == "http" else "TCP")
-        if options.sticky:
-            parts.append(self._fill("BACKEND_STICKY_OPTIONS"))
-        parts.append(self._backend_health())
-        return "".join(parts)
-
-    def _http_parts(self) -> list[str]:
-        options, host = self.options, self.options.vhost
-        parts = [self._fill("BACKEND_HSTS_OPTIONS")] if options.use_hsts else []
-        parts.append(self._fill("BACKEND_HTTP_OPTIONS"))
-        if options.proxypass_path:
-            parts.append(self._fill("HTTP_BACKEND_PROXYPASS_GLUE", hostname=host, proxypath=options.proxypass_path))
-        if options.revproxy_path:
-            parts.append(self._fill("HTTP_BACKEND_REVPROXY_GLUE", hostname=host, rootpath=options.revproxy_path))
-        if options.redirect_path:
-            parts.append(self._fill("HTTP_BACKEND_REDIR", hostname=host, redirpath=options.redirect_path))
-        return parts
-
-    def _network_parts(self, kind: str) -> list[str]:
-        networks = (self.options.networks_allowed or "").split()
-        parts = [self._fill(f"{kind}_BACKEND_NETWORK_ALLOWED_ACL", network_allowed=network) for network in networks]
-        return [*parts, self._fill(f"{kind}_BACKEND_ACL_ALLOW_DENY")]
-
-    def _backend_health(self) -> str:
-        check, kind = self.service.health_check, self._health_kind()
-        name = f"BACKEND_{kind}_HEALTHCHECK_OPTIONS"
-        if check is None or kind is None or self._is_empty(name):
-            return ""
-        ports = self.service.indexed_ports
-        port = ports[0] if ports else self.service.servers[0].port
-        return self._fill(name, **health_values(check, port))
-
-    def server_health(self) -> list[str]:
-        """Return ``healthCheckOptions``: one text for all servers, or one per server where their ports differ."""
-        check, kind = self.service.health_check, self._health_kind()
-        name = f"BACKEND_SERVER_{kind}_HEALTHCHECK_OPTIONS"
-        if check is None or kind is None or self._is_empty(name):
-            return [""]
-        ports = (check.port,) if self.service.indexed_ports is None else self.service.indexed_ports
-        return [self._fill(name, **health_values(check, port)) for port in ports]
-
-    def servers(self, health: list[str]) -> str:
-        service, templates = self.service, self.options.templates
-        program = self.catalogue.program("BACKEND_SERVER_OPTIONS", templates)
-        if not isinstance(program, tuple):
-            every = kernel.server_values(service.servers, self.options.sticky, health)
-            return "".join(program.render(values) for values in every)
+    def _offer_check(self) -> None:
         try:
-            return kernel.server_lines(program, service.servers, self.options.sticky, health)
+            self.values |= zip(CHECK_FIELDS, kernel.check_values(self.service), strict=True)
+        except ValueError as error:
+            raise ServiceError(str(error)) from error
+
+    def _server_checks(self) -> list[str]:
+        """Return ``healthCheckOptions``: one text for all servers, or one per server where their ports differ."""
+        steps = self.recipe.server_check
+        if self.service.indexed_ports is None:
+            return [self._fill_all(steps)]
+        checks = []
+        for port in self.service.indexed_ports:
+            self.values |= {"serverCheckPort": port, "serverCheckPortOptions": f" port {port}" if port else ""}
+            checks.append(self._fill_all(steps))
+        return checks
+
+    def _fill_all(self, steps: Iterable[Step]) -> str:
+        return "".join([self._fill(step) for step in steps])
+
+    def _fill(self, step: Step) -> str:
+        """Fill in one template, which a label of the service may replace.
+
+        A label written for the plain form of a map rule mostly asks for what that is not offered; then the global text
+        serves (quirk 5), since this one rule routes everybody's hosts, and a remark says so (COMPAT.md 5.4).
+        """
+        offered = {name: self.values[field] for name, field in step.fields.items()}
+        try:
+            return self.catalogue.fill(step.template, self.own, offered, label=step.label)
+        except TemplateError as error:
+            if not step.label:
+                raise
+            self.remarks.append(
+                f"label {step.label} cannot serve the map rule ({error}); the global template is used instead"
+            )
+            return self.catalogue.fill(step.template, {}, offered)
+
+    def _servers(self, checks: Sequence[str]) -> str:
+        servers, sticky = self.service.servers, self.service.options.sticky
+        program = self.catalogue.program(SERVER, self.own)
+        if not isinstance(program, tuple):
+            return "".join(program.render(values) for values in kernel.server_values(servers, sticky, checks))
+        try:
+            return kernel.server_lines(program, servers, sticky, checks)
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise ServiceError(f"template BACKEND_SERVER_OPTIONS: it cannot be filled in: {error}") from error
-
-    def _health_kind(self) -> str | None:
-        """Return which pair of health check templates serves this service (COMPAT.md 6.6)."""
-        check, mode = self.service.health_check, self.service.mode
-        if check is None:
-            return None
-        if mode == "tcp" or check.protocol in {"TCP", "MESOS_TCP"}:
-            return "TCP"
-        return "HTTP" if mode == "http" else None
-
-    def _is_empty(self, name: str) -> bool:
-        return self.catalogue.program(name, self.options.templates) == ()
-
-    def _fill(self, template: str, **values: Any) -> str:
-        return self.catalogue.fill(template, self.options.templates, values)
-
-
-def health_values(check: HealthCheck, port: int | None) -> dict[str, Any]:
-    """Return what the health check templates are offered (COMPAT.md 6.6). Raises ServiceError naming what lacks."""
-    missing = [name for name in HEALTH_MEMBERS if name not in check.members]
-    if missing:
-        raise ServiceError(f"its health check has no {missing[0]}")
-    path = check.members.get("path", "/")
-    if not isinstance(path, str) or not path.isprintable():
-        raise ServiceError(f"its health check path is {path!r}, which contains a line break or control character")
-    odd = [name for name in HEALTH_MEMBERS if not isinstance(check.members[name], int)]
-    if odd:
-        raise ServiceError(f"{odd[0]} of its health check is {check.members[odd[0]]!r}, an integer is needed")
-    values = {f"healthCheck{name[0].upper()}{name[1:]}": check.members[name] for name in HEALTH_MEMBERS}
-    return values | {
-        "healthCheck": check.members,
-        "healthCheckPortIndex": check.port_index,
-        "healthCheckPort": port,
-        "healthCheckProtocol": check.protocol,
-        "healthCheckPath": path,
-        "healthCheckFalls": check.members["maxConsecutiveFailures"] + 1,
-        "healthCheckPortOptions": f" port {port}" if port else "",
-    }
+            raise ServiceError(f"template {SERVER}: it cannot be filled in: {error}") from error

@@ -24,17 +24,21 @@ else:
         CHOSEN = f"pure Python (the compiled one cannot be loaded: {error})"
 
 EventCutter = _twin.EventCutter
+check_values = _twin.check_values
 clean = _twin.clean
 cookie = _twin.cookie
 entry_hash = _twin.entry_hash
 fill = _twin.fill
+fill_each = _twin.fill_each
 host_names = _twin.host_names
 is_ipv4 = _twin.is_ipv4
 map_text = _twin.map_text
+outline = _twin.outline
 read_app = _twin.read_app
 server_id = _twin.server_id
 server_lines = _twin.server_lines
 server_name = _twin.server_name
 server_values = _twin.server_values
+service_values = _twin.service_values
 services_of = _twin.services_of
 table_hash = _twin.table_hash

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import kernel
 from fastlb.errors import ServiceError, TemplateError, bug
-from fastlb.fragments import render_fragment
+from fastlb.fragments import FragmentWriter
 from fastlb.layout import Section, Written, apps_of_lines, sections_of
 from fastlb.model import Note
 from fastlb.vhosts import FirstUse
@@ -106,6 +106,7 @@ class Renderer:
     def __init__(self, catalogue: Catalogue, rules: Rules, limits: Limits) -> None:
         self._catalogue = catalogue
         self._rules = rules
+        self._writer = FragmentWriter(catalogue, rules)
         self._limits = limits
         self.rendered_fragments = 0
         """How many fragments were made so far; the others were remembered."""
@@ -193,7 +194,7 @@ class Renderer:
             return known
         self.rendered_fragments += 1
         try:
-            return Written(service, first_use, render_fragment(service, self._catalogue, self._rules, first_use))
+            return Written(service, first_use, self._writer.write(service, first_use))
         except (ServiceError, TemplateError) as error:
             return str(error)
         except Exception as error:  # noqa: BLE001 - one service must never cost the others anything

@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, groupby
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from fastlb._native import Part, Program
     from fastlb.dialect import Dialect
+    from fastlb.shapes import Step
 
 HEALTH = """healthCheck healthCheckPortIndex healthCheckPort healthCheckProtocol healthCheckPath
     healthCheckTimeoutSeconds healthCheckIntervalSeconds healthCheckGracePeriodSeconds
@@ -169,6 +171,30 @@ class Catalogue:
         except ValueError as error:
             raise TemplateError(f"template {name}: {error}") from error
 
+    def joined(self, steps: Iterable[Step], positions: Mapping[str, int]) -> Program:
+        """Return one program for several global templates in a row, over values by position instead of by name.
+
+        ``positions`` are those of the values that the steps name. Raises TemplateError if a template cannot be joined.
+        """
+        parts: list[Part] = []
+        for step in steps:
+            for part in self._joinable(step):
+                if isinstance(part, str):
+                    parts.append(part)
+                elif part[0] in step.fields:
+                    parts.append((positions[step.fields[part[0]]], *part[1:]))
+                else:
+                    raise TemplateError(f"template {step.template}: placeholder {{{part[0]}}} is not offered there")
+        return tuple(chain.from_iterable(_merged(texts, run) for texts, run in groupby(parts, _is_text)))
+
+    def _joinable(self, step: Step) -> Program:
+        program = self._programs[step.template]
+        if isinstance(program, JinjaProgram) and step.template in VERBATIM:
+            return (program.render({}),)
+        if step.label or not isinstance(program, tuple):
+            raise TemplateError(f"template {step.template}: it has to be filled in by itself")
+        return program
+
     def head(self, values: Mapping[str, Any]) -> str:
         """Return the head of the document; a Jinja2 head may use ``values`` besides the globals."""
         program = self._programs["HEAD"]
@@ -249,6 +275,14 @@ def _part(field: str, spec: str, conversion: str | None) -> Part:
         return (match[1],)
     keys = match[2][1:-1].split("][") if match[2] else []
     return (match[1], tuple(int(key) if key.isdigit() else key for key in keys), conversion, spec)
+
+
+def _is_text(part: Part) -> bool:
+    return isinstance(part, str)
+
+
+def _merged(texts: bool, run: Iterable[Part]) -> Iterable[Part]:
+    return ["".join(map(str, run))] if texts else run
 
 
 def _led_in(text: str) -> str:
