@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlb import _native, kernel
-from fastlb.model import Task
+from fastlb.model import HealthCheck, Server, Service, ServiceOptions, Task
 from fastlb.templates import compile_placeholders
 
 texts = st.text(st.characters(), max_size=12)  # surrogates included
@@ -50,7 +50,8 @@ programs = st.lists(mostly(parts), max_size=5).map(tuple)
 values = st.dictionaries(names, mostly(texts | ints), max_size=7)
 addresses = st.from_regex(r"127\.0\.[0-3]\.[0-9]", fullmatch=True)
 hosts = st.one_of(addresses, st.from_regex(r"[a-z0-9.-]{1,90}\.example", fullmatch=True), texts)
-ipv4 = st.from_regex(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", fullmatch=True) | st.text("0125.a\n", max_size=16) | texts
+octets = st.sampled_from(["0", "1", "9", "10", "99", "249", "250", "255", "256", "00", "01", "1000", "", "x"])
+ipv4 = st.lists(octets, min_size=3, max_size=5).map(".".join) | st.ip_addresses(v=4).map(str) | texts
 tasks = st.lists(mostly(ipv4.map(lambda host: Task("task.1", host, None, (), None, None))), max_size=5)
 plain_servers = st.tuples(hosts, addresses, st.integers(0, 65535) | ints, st.booleans())
 servers = st.lists(mostly(plain_servers), max_size=5)
@@ -59,6 +60,34 @@ pairs = st.lists(mostly(st.tuples(texts, texts)), max_size=5)
 # What `fastlb.fragments` gives in truth: little of it would be left if all parts could be junk.
 plain_programs = st.lists(st.sampled_from(OFFERED).map(lambda name: (name,)) | st.text("ab {é"), max_size=9).map(tuple)
 plain_health = st.just([""]) | st.lists(st.text("ab é"), min_size=5, max_size=5)
+# What `fastlb.fragments` gives: programs over values by place, and services.
+places = st.integers(0, 6) | st.sampled_from([-1, 7, 2**70])
+parts_by_place = st.one_of(texts, st.tuples(places), st.tuples(places), st.tuples(places, keys, st.none(), specs))
+programs_by_place = st.lists(mostly(st.lists(mostly(parts_by_place), max_size=5).map(tuple)), max_size=4)
+values_by_place = st.lists(mostly(texts | ints), min_size=7, max_size=7).map(tuple)
+labels = (
+    st.none() | st.sampled_from(["", "/p", "A.x,b.example", "a.example", "10.0.0.0/8  127.0.0.1", " ", "é"]) | texts
+)
+option_values = {field: mostly(labels) for field in ServiceOptions._fields if field != "templates"}
+options = st.fixed_dictionaries({"templates": st.dictionaries(texts, texts, max_size=1)}, optional=option_values)
+members = st.fixed_dictionaries(
+    {name: mostly(st.integers(0, 400)) for name in _native.CHECK_NUMBERS[1:]},
+    optional={"path": mostly(labels), _native.CHECK_NUMBERS[0]: mostly(st.integers(0, 400))},
+)
+checks = st.builds(HealthCheck, mostly(members), mostly(labels), mostly(st.none() | ints), mostly(ints))
+services = st.builds(
+    Service,
+    app_id=mostly(st.sampled_from(["/a", "/dir/App.x-y"]) | texts),
+    port_index=st.just(0),
+    port=mostly(ints),
+    backend=mostly(texts),
+    mode=mostly(st.sampled_from(["http", "tcp"])),
+    groups=st.just(()),
+    options=options.map(lambda values: ServiceOptions(**values)),
+    health_check=mostly(st.none() | checks),
+    servers=mostly(st.lists(plain_servers.map(lambda server: Server(*server)), max_size=2)),
+    indexed_ports=mostly(st.none() | st.lists(ints, max_size=2)),
+)
 
 ARGUMENTS = {
     "clean": (mostly(texts),),
@@ -73,6 +102,10 @@ ARGUMENTS = {
     "table_hash": (mostly(pairs),),
     "is_ipv4": (mostly(ipv4),),
     "host_names": (mostly(tasks),),
+    "fill_each": (mostly(programs_by_place), mostly(values_by_place)),
+    "outline": (services,),
+    "service_values": (services,),
+    "check_values": (services,),
 }
 OF_ANOTHER_ROOM = {"read_app", "services_of"}
 """What has its general way in the room that asks for it: `test_cold_model` feeds these."""

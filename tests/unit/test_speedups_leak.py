@@ -15,7 +15,7 @@ from fastlb.model import Rules
 from fastlb.reading import read_app
 from fastlb.services import SKIPPED_STATES, Surroundings
 from fastlb.templates import compile_placeholders
-from tests.fakes.apps import app, task
+from tests.fakes.apps import CHECK, app, desired, task
 
 CALLS = 300
 ROUNDS = 5
@@ -31,6 +31,8 @@ DOCUMENT = app(
 ODD_DOCUMENT = {**DOCUMENT, "tasks": [*DOCUMENT["tasks"], {"id": "a b"}]}
 APP = read_app(DOCUMENT)
 SURROUNDINGS = (Rules(("external",)), APP.service_ports, Surroundings(), LABELS, SKIPPED_STATES)
+CHECKED = app(labels={"HAPROXY_0_VHOST": "a.example"}, healthChecks=[CHECK])
+(SERVICE,) = desired([CHECKED]).services
 
 
 def fail(*_: object) -> None:
@@ -51,6 +53,10 @@ ARGUMENTS = {
     "host_names": ((*APP.tasks, APP.tasks[0]._replace(host="agent")),),
     "read_app": (DOCUMENT, fail),
     "services_of": (APP, *SURROUNDINGS, fail),
+    "fill_each": ((("a", (0,)), ((1,), (2,))), ("x" * 600, 70000, "y")),
+    "outline": (SERVICE,),
+    "service_values": (SERVICE,),
+    "check_values": (SERVICE,),
 }
 PLAIN_LINE = compile_placeholders("  server {serverName} id {serverId}{cookieOptions}\n")
 MORE = [
@@ -60,6 +66,10 @@ MORE = [
     ("services_of", (APP._replace(tasks=(*APP.tasks, APP.tasks[0]._replace(host="é"))), *SURROUNDINGS, fail)),
     ("services_of", (APP._replace(labels={**LABELLED, "HAPROXY_0_PORT": "x"}), *SURROUNDINGS, fail)),
     ("fill", (PLAIN_LINE, {"serverName": "x", "serverId": 1, "cookieOptions": None})),
+    ("fill_each", ((("a", (0,)), ((1,), "b")), ("x", None))),
+    ("outline", (SERVICE._replace(options=SERVICE.options._replace(vhost="é")),)),
+    ("service_values", (SERVICE._replace(options=SERVICE.options._replace(vhost="a,b", networks_allowed="1 2")),)),
+    ("service_values", (SERVICE._replace(app_id="/é"),)),
 ]
 WRONG = {
     "clean": (b"x",),
@@ -70,6 +80,8 @@ WRONG = {
     "server_values": (SERVERS, True, ["a", "b", "c"]),
     "table_hash": ([("a", "b"), ("c", "\ud800")],),
     "host_names": ([*APP.tasks, None],),
+    "fill_each": ((("a", (0,)), ((1,), "b")), ("x",)),
+    "check_values": (SERVICE._replace(servers=()),),
     "read_app": (ODD_DOCUMENT, fail),
     "services_of": (APP, Rules(("external",)), None, Surroundings(), LABELS, SKIPPED_STATES, fail),
 }

@@ -6,8 +6,9 @@ import pytest
 
 from fastlb.dialect import Dialect
 from fastlb.errors import TemplateError
+from fastlb.fragments import render_fragment
 from fastlb.templates import NAMES, Catalogue, Source
-from fastlb.vhosts import FirstUse, HostEntry, vhost_rules
+from fastlb.vhosts import FirstUse, HostEntry
 from tests.fakes.apps import app, catalogue_of, desired, rules_of
 
 FIRST = FirstUse(http_map=True, https_map=True, appid_map=True, of_app=True)
@@ -20,7 +21,7 @@ NAMING = Catalogue({name: Source(f"{name} ", False, "test") for name in NAMES}, 
 def rules(labels, *argv, first_use=FIRST, catalogue=NAMING):
     texts = {f"HAPROXY_0_{name}": text for name, text in labels.items()}
     (service,) = desired([app("/dir/app", labels=texts)], *argv).services
-    return vhost_rules(service, catalogue, rules_of(*argv), first_use)
+    return render_fragment(service, catalogue, rules_of(*argv), first_use).vhost
 
 
 GROUPED = "--group-https-by-vhost"
@@ -177,10 +178,15 @@ def test_without_the_grouped_table_no_host_enters_it():
     assert rules({"VHOST": "a", "SSL_CERT": "/c.pem"}).hosts == ()
 
 
-def test_one_host_enters_the_grouped_table_with_each_rule_by_itself():
+def test_one_host_enters_the_grouped_table_with_its_rules_and_what_binds_it():
     found = rules({"VHOST": "a", "PATH": "/p", "SSL_CERT": "/c.pem", "BIND_OPTIONS": ""}, GROUPED)
-    texts = ((1, "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH "), (1, "HTTPS_FRONTEND_ACL_WITH_PATH "))
+    texts = ((1, "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH HTTPS_FRONTEND_ACL_WITH_PATH "),)
     assert found.hosts == (HostEntry("a", texts, ("/c.pem",), ("",)),)
+    assert found.https == ""
+
+
+def test_hosts_are_listed_only_where_each_has_a_frontend_of_its_own():
+    assert rules({"VHOST": "a", "SSL_CERT": "/c.pem"}).hosts == ()
 
 
 @pytest.mark.parametrize(("labels", "hosts"), [({}, []), ({"SSL_CERT": ""}, ["a"]), ({"BIND_OPTIONS": "x"}, ["a"])])
@@ -189,9 +195,9 @@ def test_a_host_enters_the_grouped_table_only_if_something_is_added(labels, host
     assert [entry.host for entry in found.hosts] == hosts
 
 
-def test_each_of_several_hosts_repeats_the_setup_with_the_rank_at_that_moment():
+def test_each_of_several_hosts_repeats_what_they_share_but_for_a_map_rule():
     found = rules({"VHOST": "a,b", "BACKEND_WEIGHT": "3"}, "--haproxy-map", GROUPED)
-    assert [entry.texts for entry in found.hosts] == [((3, ""), (-1, "MAP_HTTPS_FRONTEND_ACL ")), ((-1, ""),)]
+    assert [entry.texts for entry in found.hosts] == [((-1, "MAP_HTTPS_FRONTEND_ACL "),), ()]
     found = rules({"VHOST": "a,b", "PATH": "/p"}, GROUPED)
-    setup = (1, "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH ")
-    assert [entry.texts for entry in found.hosts] == [(setup, (1, "HTTPS_FRONTEND_ACL_WITH_PATH "))] * 2
+    both = "HTTPS_FRONTEND_ACL_ONLY_WITH_PATH HTTPS_FRONTEND_ACL_WITH_PATH "
+    assert [entry.texts for entry in found.hosts] == [((1, both),)] * 2
