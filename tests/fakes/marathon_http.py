@@ -1,8 +1,8 @@
 """A threaded HTTP server on loopback that misbehaves as told: faults of Marathon, of proxies, of login servers.
 
 `FakeMarathon` knows nothing of Marathon's state; a test says for each path how to answer. `FakeCluster` has apps and an
-event stream, but nothing happens in it by itself. Every request is kept for the test to look at. Closing ends all threads
-and sockets.
+event stream, but nothing happens in it by itself. Every request is kept for the test to look at. Closing ends all
+threads and sockets.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ class FakeCluster(FakeMarathon):
         self.apps = {document["id"]: document for document in documents}
         self.stream = FakeStream(ATTACHED)
         super().__init__()
-        self.answers["/v2/events"] = self.stream
+        self.obey()
 
     def otherwise(self, path: str) -> Callable[[Handler], None]:
         if path == ALL_APPS:
@@ -245,15 +245,20 @@ class FakeCluster(FakeMarathon):
         paths = [path.partition("?")[0] for path in self.paths()[since:]]
         return [path.removeprefix(ALL_APPS) or "everything" for path in paths if path.startswith(ALL_APPS)]
 
+    def obey(self) -> None:
+        """Answer again for all paths what the documents say."""
+        self.answers = {"/v2/events": self.stream}
+
     @contextlib.contextmanager
     def held(self, path: str) -> Iterator[threading.Event]:
-        """Answer ``path`` as of now, but only when the event is set, or at the end."""
+        """Answer requests for ``path`` that come until the event is set as of now, but only then, or at the end."""
         answer_of_now, release = self.otherwise(path), threading.Event()
 
         def respond(handler: Handler) -> None:
+            answer = self.otherwise(path) if release.is_set() else answer_of_now
             while not (release.wait(0.02) or self.closing.is_set()):
                 pass
-            answer_of_now(handler)
+            answer(handler)
 
         self.answers[path] = respond
         try:
