@@ -61,6 +61,11 @@ class Document:
         """Return what in the head depends on how much there is."""
         return self._renderer.head_values(self.listening, self.checked)
 
+    @property
+    def app_ids_written(self) -> list[str]:
+        """Return the ids of all apps of which something is written."""
+        return [app_id for app_id, part in self._parts.items() if part.written]
+
     def part(self, app_id: str) -> Part:
         """Return what an app contributes; the empty part if nothing."""
         return self._parts.get(app_id, EMPTY)

@@ -152,6 +152,9 @@ APPLY = (
     Flag("--reload-settle", seconds, 0.1, "quiet time before a reload, so that several become one, seconds", "S"),
     Flag("--reload-settle-max", seconds, 1.0, "longest wait of a reload for quiet, seconds", "S"),
     Flag("--reload-only", bool, False, "change nothing in a running HAProxy, reload it for everything"),
+    Flag(
+        "--audit-interval", seconds, 60.0, "all of HAProxy is compared with what it should be in so long, 0: never", "S"
+    ),
     Flag("--drain-timeout", seconds, 300.0, "connections may last so long on a server that left, seconds", "S"),
     Flag("--reload-timeout", seconds, 120.0, "longest wait for a reload to end, seconds", "S"),
     Flag("--max-old-worker-age", seconds, 1800.0, "an older one is ended, 0: never, seconds", "S"),

@@ -16,6 +16,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from fastlb.acceptance import find_acceptable
+from fastlb.audit import Audit
 from fastlb.diff import Plan, compare
 from fastlb.errors import HAProxyError, PublishError, RuntimeApiError
 from fastlb.running import Running
@@ -72,11 +73,15 @@ class Rollout:
         self._look_due_s = inf
         self._retry_pause_s = FIRST_RETRY_S
         self._gone = False
+        self._audit = (
+            Audit(self.running, tools.runtime, tools.journal, settings.audit_round_s) if tools.runtime else None
+        )
 
     @property
     def due_s(self) -> float:
         """Return when `run_due` has something to do, monotonic; infinity for never."""
-        return min(self._reload_due_s, self._write_due_s, self._look_due_s, self.running.leaving.next_s)
+        audit_due_s = self._audit.due_s if self._audit else inf
+        return min(self._reload_due_s, self._write_due_s, self._look_due_s, self.running.leaving.next_s, audit_due_s)
 
     @property
     def is_done(self) -> bool:
@@ -114,6 +119,8 @@ class Rollout:
             self._reload()
         if self._look_due_s <= now_s:
             self._look_after_old_workers()
+        if self._audit and self._audit.due_s <= now_s:
+            self._check(self._audit)
 
     def stop_tasks(self, app_id: str, task_ids: Collection[str]) -> None:
         """Take the servers of tasks that are being ended out at once; what Marathon answers decides about the rest."""
@@ -127,6 +134,7 @@ class Rollout:
             self.running.have_stopped(hap_id, backends)
         else:
             self._doubt(outcome.doubt)
+            self._want_reload(at_once=True)
 
     def reload_files(self) -> None:
         """Have HAProxy load the files on disk again, as SIGUSR1 asks for (COMPAT.md 2.4)."""
@@ -183,7 +191,7 @@ class Rollout:
             )
 
     def _doubt(self, doubt: str) -> None:
-        log.warning("HAProxy's answer to a live change is not the expected one: %s; it is reloaded", doubt)
+        log.warning("what HAProxy has is not what was expected: %s; it is reloaded", doubt)
         self._tools.journal.write("doubt", said=doubt)
         self.running.unknown(f"what HAProxy has is not known, since {doubt}")
 
@@ -304,6 +312,8 @@ class Rollout:
         self._ask_capabilities()
         self._decider.accepted(set(self._decider.changed))
         self._look_due_s = now_s
+        if self._audit:
+            self._audit.begin(now_s)
         log.info("loaded in %.3f s%s: %s", now_s - started_s, self._after_the_event(now_s), plan)
         return True
 
@@ -345,6 +355,13 @@ class Rollout:
         except RuntimeApiError as error:
             log.debug("server %s/%s is not deleted yet: %s", due.backend, due.name, error)
             return None
+
+    def _check(self, audit: Audit) -> None:
+        """Look whether HAProxy still is what it should be."""
+        wrong = audit.look(self._map_paths, monotonic())
+        if wrong:
+            self._doubt(wrong)
+            self._want_reload(at_once=True)
 
     def _look_after_old_workers(self) -> None:
         again_s = self._tools.old_workers.look_after()

@@ -73,18 +73,23 @@ class Running:
 
     def changed(self, desired: Document, app_ids: Collection[str], changes: Iterable[Change], now_s: float) -> None:
         """Learn that HAProxy has done ``changes``, which lead these apps to what is desired."""
-        if self.document is None or self.capabilities is None:
+        if self.document is None:
             return
         self.document.follow(desired, app_ids)
         self.stopped.difference_update(app_ids)
         for app_id in app_ids:
             for written in desired.part(app_id).written:
                 self._backends[written.service.backend] = self.backend_of(written)
+        self.heard(changes, now_s)
+
+    def heard(self, changes: Iterable[Change], now_s: float) -> None:
+        """Learn which servers left and which came back."""
+        delete_after_s = self.capabilities.delete_after_s if self.capabilities is not None else 0.0
         for change in changes:
             for name in change.returns:
                 self.leaving.stay(change.backend, name)
             for server in change.leaves:
-                self.leaving.begin(change.backend, server, now_s, self.capabilities.delete_after_s)
+                self.leaving.begin(change.backend, server, now_s, delete_after_s)
 
     def stop(self, app_id: str, places: Collection[tuple[str, int]]) -> tuple[dict[str, Backend], list[Command]]:
         """Return what takes the servers at these addresses and ports out, and the backends as they are afterwards."""

@@ -104,6 +104,7 @@ class Settings:
     poll_interval_s: float
     stop_grace_s: float
     drain_timeout_s: float
+    audit_round_s: float
     reload_settle_s: float
     reload_settle_max_s: float
     reload_only: bool
@@ -200,6 +201,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         poll_interval_s=getattr(args, "poll_interval", 60.0),
         stop_grace_s=args.stop_grace,
         drain_timeout_s=args.drain_timeout,
+        audit_round_s=args.audit_interval,
         reload_settle_s=args.reload_settle,
         reload_settle_max_s=args.reload_settle_max,
         reload_only=args.reload_only,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -167,3 +168,35 @@ def test_what_haproxy_refuses_to_do_live_is_done_by_a_reload(cluster, shared, we
     shared.wait_for_tasks(cluster, web)
     assert "No such server" in shared.journal("doubt", start)[0]["said"]
     assert "what HAProxy has is not known" in shared.wait_for("reload", start, ok=True)["reasons"][0]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "repair"),
+    [
+        ("set server {server} state maint", "state ready"),
+        ("set server {server} addr 127.0.0.1 port 1", "addr"),
+        ("del map {folder}/domain2backend.map web.test", "add map"),
+        ("set map {folder}/domain2backend.map web.test nowhere", "set map"),
+        ("add map {folder}/domain2backend.map stranger.test nowhere", "del map"),
+    ],
+)
+def test_what_somebody_changed_by_hand_is_noticed_and_repaired(door, own_cluster, tamper, repair):
+    own_cluster.load([app("web", next(ports), instances=1)])
+    start = door.up(own_cluster.url, "--haproxy-map", "--audit-interval", "1").now()
+    (server,) = in_service(door, "web")
+    RuntimeApi(door.folder / "run" / "socket", 5).ask(tamper.format(server=server, folder=door.config_path.parent))
+    drift = door.wait_for("drift", start)
+    assert repair in drift["repairs"][0]
+    door.wait_for_status("web.test", 200)
+    assert door.journal("reload", start) == []
+
+
+def test_a_haproxy_as_it_should_be_is_left_alone(door, own_cluster):
+    own_cluster.load([app(f"web{number}", next(ports)) for number in range(5)])
+    start = door.up(own_cluster.url, "--haproxy-map", "--audit-interval", "1").now()
+    own_cluster.scale("/web3", 5)
+    own_cluster.wait_idle()
+    door.wait_for_tasks(own_cluster, "web3")
+    door.wait_for("live", start)
+    time.sleep(2.5)  # as long as two rounds take
+    assert (door.journal("drift", start), door.journal("reload", start)) == ([], [])
