@@ -7,7 +7,6 @@ only process.
 
 from __future__ import annotations
 
-import gc
 import json
 import logging
 import os
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fastlb import __version__, kernel
+from fastlb import __version__, garbage, kernel
 from fastlb.apply import Applier
 from fastlb.asking import Asking
 from fastlb.certificates import usable_certificates
@@ -54,10 +53,6 @@ log = logging.getLogger(__name__)
 
 ARGUMENTS = "FASTLB_CONTROLLER_ARGUMENTS"
 JOURNAL = "FASTLB_JOURNAL"
-GARBAGE_THRESHOLDS = (100_000, 20, 50)
-"""The cluster is some hundred thousand objects without cycles; at Python's defaults a third of a full read goes into
-looking at them over and over."""
-
 RUNTIME_TIMEOUT_S = 2.0
 """HAProxy answers a batch of commands within milliseconds; the loop waits for it."""
 
@@ -66,7 +61,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the loop until it is told to end; return the exit code. Raises UsageError before anything is touched."""
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    garbage.look_on_demand()
     settings = read_settings(args)
     haproxy = find_for(args, environ, settings)
     catalogue = read_catalogue(args, environ, haproxy, settings.paths)

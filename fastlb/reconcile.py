@@ -18,6 +18,7 @@ from queue import Empty
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from fastlb import garbage
 from fastlb.errors import ExitCode
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.fetching import listed
@@ -45,6 +46,8 @@ FIRST_READ_WITHIN_S = 5.0
 
 FIRST_RETRY_S = 1.0
 SHOWN_APPS = 20
+GARBAGE_AFTER_S = 10.0
+"""So long after a full read what it leads to is done, and nobody waits."""
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class Reconciler:
         self._reporter = Reporter(hands.journal)
         self._exit: ExitCode | None = None
         self._reconcile_due_s = inf
+        self._garbage_due_s = inf
         self._resync_due_s = monotonic() + (FIRST_READ_WITHIN_S if settings.follow_events else 0.0)
         self._marked_at_s: float | None = None
         self._fetch_failure = ""
@@ -85,7 +89,7 @@ class Reconciler:
     def _take(self) -> list[Message]:
         """Wait for a message or the next timer, and return all that has arrived."""
         due_s = min(self._mirroring.due_s(single=self._decider.store.complete), self._resync_due_s)
-        due_s = min(due_s, self._reconcile_due_s, self._rollout.due_s)
+        due_s = min(due_s, self._reconcile_due_s, self._garbage_due_s, self._rollout.due_s)
         messages: list[Message] = []
         try:
             messages.append(self._inbox.get(timeout=max(0.0, due_s - monotonic())))
@@ -96,6 +100,9 @@ class Reconciler:
 
     def _run_timers(self) -> None:
         now_s = monotonic()
+        if now_s >= self._garbage_due_s:
+            self._garbage_due_s = inf
+            garbage.look()
         if now_s >= self._resync_due_s:
             self._resync(repairs=self._settings.follow_events and self._decider.store.complete)
         if reading := self._mirroring.take(now_s, single=self._decider.store.complete):
@@ -212,6 +219,7 @@ class Reconciler:
             return
         if missed:
             self._report_repair(missed)
+        self._garbage_due_s = monotonic() + GARBAGE_AFTER_S
         self._reconcile_soon(message.marked_at_s)
 
     def _can_be_read(self, app_ids: Iterable[str]) -> None:

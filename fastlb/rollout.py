@@ -73,6 +73,8 @@ class Rollout:
         self._look_due_s = inf
         self._retry_pause_s = FIRST_RETRY_S
         self._gone = False
+        self._kept: set[str] = set()
+        """Backends whose connections old workers shall keep longest (label KEEP_CONNECTIONS)."""
         self._audit = (
             Audit(self.running, tools.runtime, tools.journal, settings.audit_round_s) if tools.runtime else None
         )
@@ -233,7 +235,9 @@ class Rollout:
             return False
         if not self._differs(document):
             return self._agree(document)
-        wait_s = self._tools.old_workers.make_room(monotonic() - (self._wanted_since_s or monotonic()))
+        self._kept = {service.backend for service in document.services if service.options.keep_connections}
+        wanted_for_s = monotonic() - (self._wanted_since_s or monotonic())
+        wait_s = self._tools.old_workers.make_room(wanted_for_s, self._kept)
         if wait_s > 0:
             self._reload_due_s = monotonic() + wait_s
             return False
@@ -364,7 +368,7 @@ class Rollout:
             self._want_reload(at_once=True)
 
     def _look_after_old_workers(self) -> None:
-        again_s = self._tools.old_workers.look_after()
+        again_s = self._tools.old_workers.look_after(self._kept)
         self._look_due_s = inf if again_s is None else monotonic() + again_s
 
     def _latency_s(self, now_s: float) -> float | None:
