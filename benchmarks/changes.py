@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.programs import App, Simulator
 
 WITHIN_S = 120.0
+ENDING = frozenset({"TASK_KILLING", "TASK_KILLED"})
 FIRST_NEW_PORT = 9200
 MOST_NEW_APPS = 300
 
@@ -66,7 +67,7 @@ def one_task_killed(scene: Scene, app: App, number: int) -> Moments:
     task = scene.simulator.ask("GET", f"/v2/apps{app.id}/tasks")["tasks"][-1]["id"]
     scene.simulator.ask("DELETE", f"/v2/apps{app.id}/tasks/{task}?scale=true")
     fewer = _number_of_servers(scene, app, len(before) - 1)
-    return _seen(scene, fewer, f"end of a server of {app.id}, kill {number}", appId=app.id, taskStatus="TASK_KILLED")
+    return _seen(scene, fewer, f"end of a server of {app.id}, kill {number}", appId=app.id, taskStatus=ENDING)
 
 
 def health_lost(scene: Scene, app: App, number: int) -> Moments:

@@ -5,7 +5,6 @@ A process of its own, so that nothing else is counted. Resident memory is read f
 
 from __future__ import annotations
 
-import gc
 import sys
 from pathlib import Path
 from random import Random
@@ -16,6 +15,7 @@ import orjson
 from benchmarks.figures import Row, Size, single, spread
 from benchmarks.pipeline import Maker
 from benchmarks.twins import measure_alone
+from fastlb import garbage
 
 if TYPE_CHECKING:
     from benchmarks.pipeline import Pipeline
@@ -26,10 +26,13 @@ SEED = 1
 
 
 def measure(size: Size, twin: str, changes: int) -> list[Row]:
-    """Measure in this process; Marathon's answer is its standard input. ``changes`` 0: only the first decision."""
+    """Measure in this process; Marathon's answer is its standard input. ``changes`` 0: only the first decision.
+
+    Garbage is looked for as after every full reading, which is once here: what then came as cycles would stay.
+    """
     pipeline = Maker().make()
     known = _first_decision(pipeline)
-    gc.collect()
+    garbage.look()
     rows = [
         single(FIRST, size, twin, "MB", _status_mb("VmRSS")),
         single(PEAK, size, twin, "MB", _status_mb("VmHWM")),
@@ -37,8 +40,7 @@ def measure(size: Size, twin: str, changes: int) -> list[Row]:
     cluster = _Cluster(known)
     every = max(1, changes // POINTS)
     for done in range(1, changes + 1):
-        pipeline.plan(cluster.change())
-        pipeline.remember()
+        pipeline.confirm(pipeline.plan(cluster.change()))
         if done % every == 0:
             rows.append(spread(AFTER, f"{size}, {done} changes", twin, "MB", [_status_mb("VmRSS")]))
     return rows
@@ -49,7 +51,7 @@ def _first_decision(pipeline: Pipeline) -> list[tuple[str, int]]:
     documents = orjson.loads(sys.stdin.buffer.read())["apps"]
     pipeline.take(documents)
     pipeline.render()
-    pipeline.remember()
+    pipeline.loaded()
     return [(app["id"], len(app["tasks"])) for app in documents]
 
 

@@ -1,27 +1,28 @@
-"""The thinking half of the controller, wired as `fastlb.reconcile` wires it, without any hand.
+"""The thinking half of the controller, wired as `fastlb.reconcile` and `fastlb.rollout` do, without any hand.
 
 bytes --> documents --> store --> document --compare--> plan
 """
 
 from __future__ import annotations
 
-import gc
 from typing import TYPE_CHECKING, Any
 
+from fastlb import garbage
+from fastlb.capabilities import Capabilities
 from fastlb.cli import build_parser
-from fastlb.controller import GARBAGE_THRESHOLDS
 from fastlb.decision import Decider
 from fastlb.diff import Plan, compare
 from fastlb.render import Renderer
-from fastlb.settings import read_catalogue, read_limits, read_paths, read_rules
+from fastlb.running import Running
+from fastlb.settings import map_paths, read_catalogue, read_limits, read_paths, read_rules
 from fastlb.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fastlb.document import Document
     from fastlb.render import Rendering
 
+HAPROXY_VERSION = (2, 8, 10)
 ARGV = ["render", "--group", "external", "--haproxy-map", "--health-check", "--haproxy-version", "2.8"]
 
 
@@ -29,7 +30,7 @@ class Maker:
     """Flags and templates, read once, as at the start of the controller; `make` gives what starts with no apps."""
 
     def __init__(self) -> None:
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
+        garbage.look_on_demand()
         args = build_parser().parse_args(ARGV)
         self._rules = read_rules(args, {})
         self._catalogue = read_catalogue(args, {}, None, read_paths(args))
@@ -38,16 +39,18 @@ class Maker:
     def make(self) -> Pipeline:
         """Return a pipeline that has seen nothing yet."""
         renderer = Renderer(self._catalogue, self._rules, self._limits)
-        return Pipeline(Decider(Store(empty_grace_s=0.0), renderer, self._rules), renderer)
+        return Pipeline(Decider(Store(empty_grace_s=0.0), renderer, self._rules), renderer, map_paths(self._rules))
 
 
 class Pipeline:
     """Store, decider, and what is taken to run."""
 
-    def __init__(self, decider: Decider, renderer: Renderer) -> None:
+    def __init__(self, decider: Decider, renderer: Renderer, paths: Mapping[str, str]) -> None:
         self._decider = decider
         self._renderer = renderer
-        self._applied: Document | None = None
+        self._paths = paths
+        self._running = Running(finish_within_s=0.0)
+        self._running.capabilities = Capabilities(HAPROXY_VERSION)
 
     @property
     def rendered_fragments(self) -> int:
@@ -67,21 +70,25 @@ class Pipeline:
         """Decide, and join the texts."""
         return self._decider.decide().rendering()
 
+    def loaded(self) -> None:
+        """Learn that HAProxy was loaded with what was decided."""
+        self._running.loaded(self._decider.decide())
+        self._decider.accepted()
+
     def plan(self, answers: Mapping[str, Any] | None = None) -> Plan:
-        """Take answers about single apps, decide, and say what has to be done and what is to be said."""
+        """Take answers about single apps, decide, and say what has to be sent and what is to be said."""
         if answers is not None:
             self._decider.store.take_apps(answers)
         self._decider.names_to_resolve()
         document = self._decider.decide()
-        plan = compare(self._applied, document, self._decider.changed)
-        _ = self._decider.notes, document.warning
+        changed = self._decider.changed | self._running.stopped
+        plan = compare(self._running, document, changed, self._paths)
+        _ = plan.phases, self._decider.notes, document.warning
         return plan
 
-    def remember(self) -> None:
-        """Learn that what was decided runs."""
-        document = self._decider.decide()
-        if self._applied is None:
-            self._applied = document.copy()
-        else:
-            self._applied.follow(document, self._decider.changed)
-        self._decider.accepted()
+    def confirm(self, plan: Plan) -> None:
+        """Learn that HAProxy has carried ``plan`` out, and has let go of the servers that left."""
+        app_ids = plan.live.keys() | plan.reload.keys()
+        self._running.changed(self._decider.decide(), app_ids, plan.changes, 0.0)
+        self._running.leaving.forget()
+        self._decider.accepted(app_ids)

@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import threading
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Any, Self
@@ -117,9 +118,9 @@ class Events:
         self._seen.clear()
 
     def first(self, **wanted: object) -> float | None:
-        """Return when the first event came whose members are as wanted; None while it has not."""
+        """Return when the first event came whose members are as wanted, one of several if a set; None if none has."""
         for at_s, event in list(self._seen):
-            if wanted.items() <= event.items():
+            if all(_is(event.get(name), each) for name, each in wanted.items()):
                 return at_s
         return None
 
@@ -130,6 +131,10 @@ class Events:
                     at_s, event = time(), json.loads(line.removeprefix(b"data: "))
                     definition = event.pop("appDefinition", None) or {}
                     self._seen.append((at_s, {"appId": definition.get("id"), **_flat(event)}))
+
+
+def _is(found: object, wanted: object) -> bool:
+    return found in wanted if isinstance(wanted, AbstractSet) else found == wanted
 
 
 def _flat(event: Event) -> Event:

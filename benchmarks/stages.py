@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 STAGES = ("event", "settle", "fetch", "decide and render", "validate", "apply", "to traffic")
 APPLIED = frozenset({"reload", "live"})
+STOPPED = "stopped"
+WRITTEN_WITHIN_S = 0.05
+"""The journal is written after HAProxy was told; a busy machine may take so long to come to it."""
 OVERLAP_S = 0.001
 """The trial and the application follow each other at once, and each is timed by a clock of its own."""
 
@@ -25,19 +28,24 @@ Entry = dict[str, Any]
 
 def stage_ms(journal: list[Entry], moments: Moments) -> dict[str, float] | None:
     """Return how long each stage took; None if the journal does not tell of what led to this traffic."""
+    marks = _marks(journal, moments) or _marks_of_stop(journal, moments)
+    if marks is None:
+        return None
+    return {stage: max(0.0, (marks[place + 1] - marks[place]) * 1000) for place, stage in enumerate(STAGES)}
+
+
+def _marks(journal: list[Entry], moments: Moments) -> tuple[float, ...] | None:
+    """Return where each stage begins, and where the last one ends."""
     applied = _last(journal, APPLIED, moments.traffic_s, from_its_start=True)
-    fetched = applied and _last(journal, {"fetched"}, _start(applied))
+    fetched = applied and _last(journal, {"fetched"}, _start(applied) + OVERLAP_S)
     if applied is None or fetched is None or applied["at"] < moments.event_s:
         return None
     asked_s = _start(fetched)
-    noted_s = next(
-        (each["at"] for each in journal if each["kind"] == "event" and each["at"] >= moments.event_s), asked_s
-    )
     tried = _last(journal, {"tried"}, _start(applied) + OVERLAP_S)
     tried = tried if tried and tried["at"] > fetched["at"] else None
-    marks = (
+    return (
         moments.event_s,
-        min(noted_s, asked_s),
+        _noted_s(journal, moments, asked_s),
         asked_s,
         fetched["at"],
         _start(tried or applied),
@@ -45,7 +53,23 @@ def stage_ms(journal: list[Entry], moments: Moments) -> dict[str, float] | None:
         min(applied["at"], moments.traffic_s),
         moments.traffic_s,
     )
-    return {stage: max(0.0, (marks[place + 1] - marks[place]) * 1000) for place, stage in enumerate(STAGES)}
+
+
+def _marks_of_stop(journal: list[Entry], moments: Moments) -> tuple[float, ...] | None:
+    """Return the same for a server that was stopped on the event itself, for which nothing is fetched or decided."""
+    stopped_s = next(
+        (each["at"] for each in journal if each["kind"] == STOPPED and each["at"] >= moments.event_s), None
+    )
+    if stopped_s is None or stopped_s > moments.traffic_s + WRITTEN_WITHIN_S:
+        return None
+    noted_s = _noted_s(journal, moments, stopped_s)
+    return (moments.event_s, *(noted_s,) * 5, min(stopped_s, moments.traffic_s), moments.traffic_s)
+
+
+def _noted_s(journal: list[Entry], moments: Moments, at_most_s: float) -> float:
+    """Return when the event was noted."""
+    found = (each["at"] for each in journal if each["kind"] == "event" and each["at"] >= moments.event_s)
+    return min(next(found, at_most_s), at_most_s)
 
 
 def fetched_between(journal: list[Entry], begin_s: float, end_s: float) -> tuple[int, int, int]:
