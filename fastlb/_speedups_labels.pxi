@@ -12,7 +12,6 @@ cdef Py_ssize_t VHOST = PLACES["vhost"], CHECK_INDEX = PLACES["health_port_index
 
 cdef enum:
     LABEL_LEAD = 8  # characters of the next line
-    LONGEST_INDEX = 9  # digits
     LONGEST_INTEGER = 18  # digits that fit into 64 bits, whatever they are
 cdef const char *LABEL_START = b"HAPROXY_"
 
@@ -46,7 +45,7 @@ cdef Py_ssize_t _index_end(Text label) noexcept:
         return 0
     while end < label.size and c"0" <= label.data[end] <= c"9":
         end += 1
-    if end == LABEL_LEAD or end > LABEL_LEAD + LONGEST_INDEX or end + 1 >= label.size or label.data[end] != c"_":
+    if end == LABEL_LEAD or end + 1 >= label.size or label.data[end] != c"_":
         return 0
     return 0 if label.data[LABEL_LEAD] == c"0" and end > LABEL_LEAD + 1 else end
 

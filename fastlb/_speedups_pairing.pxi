@@ -3,7 +3,6 @@
 from libc.stdlib cimport qsort
 
 cdef object SERVER = _model.Server
-
 cdef Py_ssize_t HOST_PLACE = _model.Task._fields.index("host")
 
 cdef struct Place:  # of one server among others; borrowed, as texts are

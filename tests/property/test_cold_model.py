@@ -13,6 +13,7 @@ from fastlb import reading, services
 from fastlb.errors import AppError
 from fastlb.labels import LABELS, VALUE_LABELS
 from fastlb.model import App, HealthCheck, Rules, Server, Service, ServiceOptions, Task
+from fastlb.reading import read_app
 from fastlb.services import SKIPPED_STATES, Surroundings
 from tests.fakes.apps import CHECK, app, task
 
@@ -26,17 +27,18 @@ protocols = st.sampled_from(["tcp", "udp", "udp,tcp"])
 modes = st.sampled_from(["host", "container", "container/bridge", "odd"])
 hosts = st.sampled_from(["127.0.0.1", "127.0.0.10", "127.0.0.2", "10.1.2.256", "agent-1", "agent.example", ""])
 states = st.sampled_from(["TASK_RUNNING", "TASK_RUNNING", "TASK_LOST", *sorted(SKIPPED_STATES)])
-label_texts = st.sampled_from(
-    """
-    a.example A.example,b.example /path external external,internal TCP http true T yes no 0 8080 65536 007 -5 +5 1_0
-    leastconn realm:user:secret
-    """.split()
-) | st.sampled_from(["", "a, b", "a b", " 7 ", "x\ty", "a\nb", "a\r\nb {backend}", "\x7f", "É.example", "9" * 19])
-indexes = st.sampled_from(["0", "0", "1", "2", "01", "12", "9999999999", "x", ""])
-label_names = st.one_of(
-    st.builds("HAPROXY_{}_{}".format, indexes, st.sampled_from([*sorted(LABELS), "UNKNOWN", "", "É"])),
-    st.builds("HAPROXY_0_{}".format, st.sampled_from(["VHOST", "PATH", "MODE", "BACKEND_WEIGHT", "PORT", "STICKY"])),
-    st.sampled_from(["HAPROXY_GROUP", "HAPROXY_1_GROUP", "HAPROXY_", "HAPROXY_0", "HAPROXY_é_VHOST", "other", "ключ"]),
+LABEL_TEXTS = [
+    *"a.example A.example,b.example /path external external,internal TCP http true T yes no leastconn".split(),
+    *"0 8080 65535 65536 007 -5 +5 1_0 realm:user:secret".split(),
+    *["", "a, b", "a b", " 7 ", "x\ty", "a\nb", "a\r\nb {backend}", "\x7f", "É.example", "1" * 18, "9" * 19],
+]
+LABEL_NAMES = [
+    *["HAPROXY_GROUP", "HAPROXY_1_GROUP", "HAPROXY_", "HAPROXY_0", "HAPROXY_0_", "HAPROXY__PORT", "HAPROXY_01_PORT"],
+    *["HAPROXY_12_PORT", "HAPROXY_9999999999_PORT", "HAPROXY_0_É", "HAPROXY_é_PORT", "haproxy_0_PORT", "other", "ключ"],
+]
+label_texts = st.sampled_from(LABEL_TEXTS)
+label_names = st.sampled_from(LABEL_NAMES) | st.builds(
+    "HAPROXY_{}_{}".format, st.sampled_from(["0", "0", "1", "2"]), st.sampled_from([*sorted(LABELS), "UNKNOWN"])
 )
 odd_texts = label_texts | hosts | st.sampled_from(["udp", "USER", "BRIDGE", "HTTP", "a\u2003b", "\ud800", "x" * 40])
 odd = st.recursive(
@@ -135,6 +137,7 @@ def outcome(function: Any, *arguments: Any) -> Any:
 @settings(max_examples=1500, deadline=None)
 @given(documents() | odd)
 @example(app(healthChecks=[{**CHECK, "deep": [[[[{"a": None}]]]]}]))
+@example(app(tasks=[task(healthCheckResults=[{"alive": True}, {"alive": False}])]))
 def test_both_twins_read_the_same_app(compiled, document):
     before = copy.deepcopy(document)
     assert outcome(compiled.read_app, document, reading._read_app) == outcome(reading._read_app, document)
@@ -207,7 +210,7 @@ assigned = st.one_of(
 
 def read(document: Any) -> App | None:
     try:
-        return reading._read_app(document)
+        return read_app(document)
     except AppError:
         return None
 
@@ -216,16 +219,36 @@ INDEXED = {**CHECK, "portIndex": 3}
 INDEX_LABEL = {"HAPROXY_0_BACKEND_HEALTHCHECK_PORT_INDEX": "3", "HAPROXY_0_MODE": "tcp"}
 
 
+def check_services(compiled: Any, app: App, rules: Rules, service_ports: Any, around: Surroundings) -> None:
+    arguments = (app, rules, service_ports, around)
+    found = outcome(compiled.services_of, *arguments, LABELS, SKIPPED_STATES, services._services_of)
+    assert found == outcome(services._services_of, *arguments)
+
+
 @settings(max_examples=1500, deadline=None)
-@example(read(app(healthChecks=[INDEXED], labels=INDEX_LABEL)), Rules(("external",)), Surroundings(), None)
-@example(read(app(healthChecks=[CHECK, INDEXED], labels=INDEX_LABEL)), Rules(("external",)), Surroundings(), None)
 @given(st.one_of(documents(), serving_documents, serving_documents).map(read), rules, surroundings, assigned)
-def test_both_twins_make_the_same_services(compiled, read_app, rules, around, given_ports):
-    if read_app is not None:
-        service_ports = read_app.service_ports if given_ports is None else given_ports
-        arguments = (read_app, rules, service_ports, around)
-        found = outcome(compiled.services_of, *arguments, LABELS, SKIPPED_STATES, services._services_of)
-        assert found == outcome(services._services_of, *arguments)
+def test_both_twins_make_the_same_services(compiled, found, rules, around, given_ports):
+    if found is not None:
+        check_services(compiled, found, rules, found.service_ports if given_ports is None else given_ports, around)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        app(healthChecks=[INDEXED], labels=INDEX_LABEL),
+        app(healthChecks=[CHECK, INDEXED], labels=INDEX_LABEL),
+        app(portDefinitions=[], tasks=[task(ports=[])], container={"portMappings": [{"containerPort": 80}]}),
+    ],
+)
+def test_both_twins_make_the_same_services_of_rare_apps(compiled, document):
+    check_services(compiled, read_app(document), Rules(("external",)), [10000], Surroundings())
+
+
+@pytest.mark.parametrize("name", [*(f"HAPROXY_0_{name}" for name in sorted(LABELS)), *LABEL_NAMES])
+def test_both_twins_read_each_label_alike_whatever_its_text(compiled, name):
+    for value in [*LABEL_TEXTS, None, 7, True, {}]:
+        read = read_app(app())._replace(labels={name: value})
+        check_services(compiled, read, Rules(("*",)), (10000,), Surroundings())
 
 
 def never(*_: object) -> Any:
@@ -289,8 +312,8 @@ def test_members_too_deep_for_the_compiled_twin_are_left_to_the_general_way(comp
 @pytest.mark.parametrize("count", [1, 2, 700])
 def test_any_number_of_servers_comes_in_server_order(compiled, count):
     many = [task(n, f"127.0.{n * 7 % 5}.{n * 13 % 11}", [31000 + n * 17 % 7]) for n in range(count)]
-    read_app = reading._read_app(app(tasks=many, labels={"HAPROXY_0_VHOST": "a"}))
-    arguments = (read_app, Rules(("external",)), read_app.service_ports, Surroundings())
+    read = read_app(app(tasks=many, labels={"HAPROXY_0_VHOST": "a"}))
+    arguments = (read, Rules(("external",)), read.service_ports, Surroundings())
     found = compiled.services_of(*arguments, LABELS, SKIPPED_STATES, never)
     assert found == services._services_of(*arguments)
     assert len(found[0][0].servers) == count
