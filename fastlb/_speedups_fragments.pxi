@@ -63,22 +63,16 @@ cdef Py_ssize_t _count(Text text, char wanted) noexcept:
 
 
 def service_values(service):
-    cdef tuple whole, options
-    cdef Text host = [NULL, 0]
-    cdef Text app_id
-    cdef const char *comma = NULL
+    cdef tuple whole, options, hosts
+    cdef Text host, app_id
     if not _is_usual(service):
         return _twin.service_values(service)
     whole = <tuple>service
     options = <tuple>whole[OPTIONS_OF]
-    vhost, networks = options[VHOST], options[NETWORKS]
-    if not _see(whole[APP_ID_OF], &app_id) or app_id.size == 0 or vhost is not None and not _see(vhost, &host):
+    hosts = _hosts_of(options[VHOST])
+    networks = options[NETWORKS]
+    if hosts is None or not _see(hosts[0], &host) or not _see(whole[APP_ID_OF], &app_id) or app_id.size == 0:
         return _twin.service_values(service)
-    if host.size:
-        comma = <const char *>memchr(host.data, c",", host.size)
-    hosts = (vhost or "",) if comma is NULL else tuple((<str>vhost).split(","))
-    if comma is not NULL:
-        host.size = comma - host.data
     return (
         whole[BACKEND_OF],
         whole[APP_ID_OF],
@@ -95,10 +89,18 @@ def service_values(service):
         options[PROXYPASS],
         options[REVPROXY],
         options[REDIRECT_PATH],
-        vhost,
+        options[VHOST],
         clean(whole[APP_ID_OF]),
         _host_of_app(host, app_id),
     ) + (hosts + tuple(networks.split()) if networks else hosts)
+
+
+cdef tuple _hosts_of(vhost):
+    """Return the host names of a label; None if it has anything but ASCII."""
+    cdef Text text = [NULL, 0]
+    if vhost is not None and not _see(vhost, &text):
+        return None
+    return tuple((<str>vhost).split(",")) if _count(text, c",") else (vhost or "",)
 
 
 cdef str _host_of_app(Text host, Text app_id):
