@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 COLUMNS, PANEL_INCHES = 2, (6.4, 4.4)
 COLOURS = {COMPILED: "#1f5fa8", PURE: "#9dbfe3", "fastlb": "#1f5fa8", "marathon-lb": "#d9822b"}
-SERIES = ("#1f5fa8", "#d9822b", "#3a8f5c", "#8a4f9e", "#7f7f7f", "#b8a12e", "#c44e52")
+SERIES = ("#5b9bd5", "#1f5fa8", "#d9822b", "#3a8f5c", "#8a4f9e", "#7f7f7f", "#b8a12e", "#c44e52")
 COSTS = (cases.COLD, cases.RESYNC, cases.TEN, cases.MAP, cases.TASK, cases.NOTHING)
 LINES = (cases.COLD, cases.RESYNC, cases.TASK, cases.NOTHING)
 STYLE: dict[Any, Any] = {

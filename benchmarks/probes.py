@@ -11,7 +11,7 @@ import re
 import socket
 import threading
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from time import time
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
@@ -32,19 +32,45 @@ Event = dict[str, Any]
 
 def ask(address: str, port: int, host: str = "bench") -> tuple[int, Any]:
     """Send one request on a connection of its own; return status and the answer's JSON; status 0 without an answer."""
+    return ask_at_once(address, port, 1, host)[0]
+
+
+def ask_at_once(address: str, port: int, count: int, host: str = "bench") -> list[tuple[int, Any]]:
+    """Send so many requests, each on a connection of its own, before any answer is read; so many servers get one."""
     request = f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
-    try:
-        with socket.create_connection((address, port), REQUEST_WITHIN_S) as connection:
-            connection.sendall(request)
-            answer = _everything(connection)
-    except OSError:
-        return 0, None
-    head, _, body = answer.partition(b"\r\n\r\n")
-    words = head.split(maxsplit=2)
-    if len(words) < 2 or not words[1].isdigit():
-        return 0, None
-    status = int(words[1])
-    return status, json.loads(body) if status == 200 else None
+    with ExitStack() as stack:
+        requests = [stack.enter_context(_Request((address, port), request)) for _ in range(count)]
+        return [each.answer() for each in requests]
+
+
+class _Request:
+    """One request on its way."""
+
+    def __init__(self, address: Address, request: bytes) -> None:
+        self._connection: socket.socket | None = None
+        with suppress(OSError):
+            self._connection = socket.create_connection(address, REQUEST_WITHIN_S)
+            self._connection.sendall(request)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def answer(self) -> tuple[int, Any]:
+        """Return status and JSON of the answer; status 0 if there is none."""
+        try:
+            answer = _everything(self._connection) if self._connection else b""
+        except OSError:
+            return 0, None
+        head, _, body = answer.partition(b"\r\n\r\n")
+        words = head.split(maxsplit=2)
+        if len(words) < 2 or not words[1].isdigit():
+            return 0, None
+        status = int(words[1])
+        return status, json.loads(body) if status == 200 else None
 
 
 class HAProxyView:

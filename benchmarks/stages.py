@@ -1,9 +1,9 @@
 """Where the time between an event and its traffic goes, read off fastlb's journal.
 
-    event --arrive--> noted --settle--> asked --fetch--> answered --decide--> --validate--> tried --apply--> done
+    event --> noted --settle--> asked --fetch--> answered --decide--> --gather reloads--> --validate--> --apply--> done
 
-Each stage ends where the next begins. `decide and render` is what lies between the answer and the beginning of the
-trial, or of the application if nothing had to be tried.
+Each stage ends where the next begins. Only a reload is held back for others, and validated. The time until the event is
+noted is that between two processes that both read the stream.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from benchmarks.changes import Moments
 
-STAGES = ("event", "settle", "fetch", "decide and render", "validate", "apply", "to traffic")
+STAGES = ("event", "settle", "fetch", "decide", "gather reloads", "validate", "apply", "to traffic")
 APPLIED = frozenset({"reload", "live"})
 STOPPED = "stopped"
 WRITTEN_WITHIN_S = 0.05
@@ -48,6 +48,7 @@ def _marks(journal: list[Entry], moments: Moments) -> tuple[float, ...] | None:
         _noted_s(journal, moments, asked_s),
         asked_s,
         fetched["at"],
+        _start(tried or applied) - (tried["waited_s"] if tried else 0.0),
         _start(tried or applied),
         tried["at"] if tried else _start(applied),
         min(applied["at"], moments.traffic_s),
@@ -63,7 +64,7 @@ def _marks_of_stop(journal: list[Entry], moments: Moments) -> tuple[float, ...] 
     if stopped_s is None or stopped_s > moments.traffic_s + WRITTEN_WITHIN_S:
         return None
     noted_s = _noted_s(journal, moments, stopped_s)
-    return (moments.event_s, *(noted_s,) * 5, min(stopped_s, moments.traffic_s), moments.traffic_s)
+    return (moments.event_s, *(noted_s,) * 6, min(stopped_s, moments.traffic_s), moments.traffic_s)
 
 
 def _noted_s(journal: list[Entry], moments: Moments, at_most_s: float) -> float:

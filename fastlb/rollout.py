@@ -276,6 +276,7 @@ class Rollout:
             ok=acceptance.rendering is not None,
             trials=self._tools.trial.count - before,
             seconds=monotonic() - started_s,
+            waited_s=started_s - (self._wanted_since_s or started_s),
             refused=sorted(self._decider.quarantine.refused),
         )
         return acceptance

@@ -69,12 +69,12 @@ def test_every_moment_between_event_and_traffic_belongs_to_one_stage():
         {"kind": "event", "at": 9.0},
         {"kind": "event", "at": 10.001},
         {"kind": "fetched", "at": 10.031, "seconds": 0.010, "asked": ["/a"], "received_bytes": 700},
-        {"kind": "tried", "at": 10.140, "seconds": 0.100},
+        {"kind": "tried", "at": 10.140, "seconds": 0.100, "waited_s": 0.006},
         {"kind": "reload", "at": 10.340, "seconds": 0.200},
     ]
     found = stage_ms(journal, Moments(10.0, 10.341))
     assert found is not None
-    assert [round(found[stage]) for stage in STAGES] == [1, 20, 10, 9, 100, 200, 1]
+    assert [round(found[stage]) for stage in STAGES] == [1, 20, 10, 3, 6, 100, 200, 1]
     assert fetched_between(journal, 10.0, 10.4) == (1, 0, 700)
     assert stage_ms(journal[:3], Moments(10.0, 10.341)) is None
 
