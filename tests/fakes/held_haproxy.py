@@ -131,7 +131,8 @@ class HeldHAProxy:
     def reload(self) -> int:
         """Reload; return the pid of the worker that served before, once it is an old one."""
         before = self.worker()
-        assert self.master.reload(20).ok
+        outcome = self.master.reload(60)
+        assert outcome.ok, outcome
         return before
 
     def worker(self) -> int:
