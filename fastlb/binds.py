@@ -45,6 +45,10 @@ class Binds:
             if len(owners) > 1:
                 self._shared.add(bind)
 
+    def owners(self, service: Service) -> list[str]:
+        """Return the ids of the apps whose services bind what this one does."""
+        return list(dict.fromkeys(self._owners.get(_bind(service), ())))
+
     def notes(self, services_of: Callable[[str], Sequence[Service]]) -> list[Note]:
         """Warn about every service that is not the first on its address and port."""
         notes = []

@@ -37,10 +37,12 @@ class Decider:
         self.quarantine = Quarantine()
         self.changed: set[str] = set()
         """Ids, as HAProxy knows apps, of those that contribute something else than when `accepted` was last called."""
+        self.rules = rules
+        self.desired = Desired(rules)
+        """What should run, as last decided."""
+        self.document = Document(renderer)
+        """What HAProxy should be given, as last decided."""
         self._renderer = renderer
-        self._rules = rules
-        self._desired = Desired(rules)
-        self._document = Document(renderer)
         self._forms: dict[str, App | None] = {}
         self._reordered = False
         self._apps_changed: set[str] = set()
@@ -50,12 +52,17 @@ class Decider:
     @property
     def notes(self) -> list[Note]:
         """Return what is to be said about apps: what could not be read, what is left out, and remarks."""
-        return [*self.store.notes, *self._desired.notes, *self._document.notes]
+        return [*self.store.notes, *self.desired.notes, *self.document.notes]
 
     @property
     def warning(self) -> str | None:
         """Return a sentence if the wanted ``maxconn`` does not fit."""
-        return self._document.warning
+        return self.document.warning
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """Return what is known now of host names and tasks."""
+        return Surroundings(self._hosts.addresses, self.store.known_alive)
 
     def names_to_resolve(self) -> set[str]:
         """Return the host names that the next decision needs and whose addresses are not known."""
@@ -76,7 +83,7 @@ class Decider:
             return self.store.is_absent(app_id)
         if self.store.is_unreadable(app_id) or app_id in self.quarantine.refused:
             return False
-        return not order_matters(app) and not may_be_wanted(app, self._rules)
+        return not order_matters(app) and not may_be_wanted(app, self.rules)
 
     def decide(self) -> Document:
         """Return what HAProxy should be given; it is the same object at every call, brought up to date.
@@ -89,11 +96,11 @@ class Decider:
             for app, reason in worse:
                 self.quarantine.refuse_form(app, reason)
             concerned |= self._bring_up_to_date()
-        return self._document
+        return self.document
 
     def only(self, hap_ids: Iterable[str]) -> Document:
         """Return what HAProxy would be given if there were only these apps, by the ids under which it knows them."""
-        return self._document.only(hap_ids)
+        return self.document.only(hap_ids)
 
     def places(self, app_id: str, task_ids: Collection[str]) -> tuple[str, set[Place]]:
         """Return under which id HAProxy knows an app of Marathon, and where tasks of it listen, as last read.
@@ -103,7 +110,7 @@ class Decider:
         app = self.store.app(app_id)
         tasks = [task for task in app.tasks if _is_one_of(task.id, task_ids)] if app is not None else []
         found = (places_of(app, task, self._hosts.addresses) for task in tasks if app is not None)
-        return self._desired.known_as(app_id), set().union(*found)
+        return self.desired.known_as(app_id), set().union(*found)
 
     def accepted(self, hap_ids: Collection[str] | None = None) -> None:
         """Learn that what was decided runs, of some apps or of all, so that their forms count as good.
@@ -112,11 +119,11 @@ class Decider:
         """
         accepted = self.changed & set(hap_ids) if hap_ids is not None else set(self.changed)
         self.changed -= accepted
-        members = {app.id for hap_id in accepted for app in self._desired.members(hap_id)}
-        settled = {app_id for app_id in self._apps_changed if self._desired.known_as(app_id) not in self.changed}
+        members = {app.id for hap_id in accepted for app in self.desired.members(hap_id)}
+        settled = {app_id for app_id in self._apps_changed if self.desired.known_as(app_id) not in self.changed}
         self._apps_changed -= settled
         apps = {app_id: self.store.app(app_id) for app_id in settled | members}
-        mistakes = self._mistakes({self._desired.known_as(app_id) for app_id in apps})
+        mistakes = self._mistakes({self.desired.known_as(app_id) for app_id in apps})
         self.quarantine.accepted(apps, {app_id: len(texts) for app_id, texts in mistakes.items()})
 
     def _look_at_changes(self) -> None:
@@ -127,7 +134,7 @@ class Decider:
         for app_id in changes.app_ids | self.quarantine.take_changes():
             app = self.store.app(app_id)
             form = None if app is None else self.quarantine.form(app)
-            if form is not None and order_matters(form) and not self._desired.knows(app_id):
+            if form is not None and order_matters(form) and not self.desired.knows(app_id):
                 self._reordered = True  # while it was left out, it had no place among the others
             self._forms[app_id] = form
             self._hosts.need(app_id, names_to_resolve(form) if form is not None else ())
@@ -136,14 +143,13 @@ class Decider:
         """Decide about all that has changed; return the ids, as HAProxy knows the apps, that this concerned."""
         self._look_at_changes()
         order = tuple(app.id for app in self.store.apps) if self._reordered else None
-        surroundings = Surroundings(self._hosts.addresses, self.store.known_alive)
-        concerned = self._desired.update(self._forms, surroundings, moved=self._moved, order=order)
+        concerned = self.desired.update(self._forms, self.surroundings, moved=self._moved, order=order)
         self._forms, self._moved, self._reordered = {}, set(), False
         parts = {
-            hap_id: self._renderer.part(self._desired.services(hap_id), self._document.plain_part(hap_id))
+            hap_id: self._renderer.part(self.desired.services(hap_id), self.document.plain_part(hap_id))
             for hap_id in concerned
         }
-        differing = self._document.update(parts)
+        differing = self.document.update(parts)
         self.changed |= differing
         return concerned | differing
 
@@ -152,7 +158,7 @@ class Decider:
         mistakes = self._mistakes(concerned)
         if not mistakes:
             return []
-        members = [app.id for hap_id in concerned for app in self._desired.members(hap_id)]
+        members = [app.id for hap_id in concerned for app in self.desired.members(hap_id)]
         apps = [app for app_id in members if (app := self.store.app(app_id)) is not None]
         worse = self.quarantine.worse(apps, {app_id: len(texts) for app_id, texts in mistakes.items()})
         return [(app, mistakes.get(app.id, [SPOILT_GROUP])[0]) for app in worse]
@@ -161,8 +167,8 @@ class Decider:
         """Return by app why services of it cannot be used; those of a deployment group count for each member."""
         found: dict[str, list[str]] = {}
         for hap_id in concerned:
-            texts = mistakes_in((*self._desired.notes_of(hap_id), *self._document.part(hap_id).notes))
-            for app in self._desired.members(hap_id) if texts else ():
+            texts = mistakes_in((*self.desired.notes_of(hap_id), *self.document.part(hap_id).notes))
+            for app in self.desired.members(hap_id) if texts else ():
                 mine = [text for each in dict.fromkeys((app.id, hap_id)) for text in texts.get(each, ())]
                 if mine:
                     found[app.id] = mine

@@ -82,6 +82,17 @@ class Desired:
         """Return the id under which HAProxy knows an app of Marathon."""
         return self._families.known_as(app_id)
 
+    def processed(self, known_as: str) -> list[tuple[App, Sequence[int | None]]]:
+        """Return the app that HAProxy knows under this id, its deployment group merged, with its service ports.
+
+        An app of Marathon and a group may go by one id: then it is two. The framework's own app is none.
+        """
+        return self._with_ports(known_as, merge_groups(self._families.members(known_as))[0])
+
+    def sharing(self, service: Service) -> list[str]:
+        """Return the ids of all apps that have a service to write on the same address and port."""
+        return self._binds.owners(service)
+
     def update(
         self,
         forms: Mapping[str, App | None],
@@ -129,11 +140,15 @@ class Desired:
         grouped = (member for member in self._families.members(known_as) if member.labels.get(GROUP) is not None)
         return 1, min(self._families.place(member.id) for member in grouped)
 
+    def _with_ports(self, known_as: str, apps: Iterable[App]) -> list[tuple[App, Sequence[int | None]]]:
+        if known_as[1:] == self._rules.framework_name:
+            return []
+        given = iter(self._assignment.given(known_as))
+        return [(app, next(given) if self._rules.assigns_ports and _asks(app) else app.service_ports) for app in apps]
+
     def _decide(self, known_as: str, apps: list[App], notes: list[Note], surroundings: Surroundings) -> Wanted:
         every: list[Service] = []
-        given = iter(self._assignment.given(known_as))
-        for app in apps if known_as[1:] != self._rules.framework_name else ():
-            ports = next(given) if self._rules.assigns_ports and _asks(app) else app.service_ports
+        for app, ports in self._with_ports(known_as, apps):
             try:
                 services, said = services_of(app, self._rules, ports, surroundings)
             except AppError as error:
@@ -143,7 +158,7 @@ class Desired:
             else:
                 every += services
                 notes += said
-        wanted = [service for service in every if _wanted(service, self._rules)]
+        wanted = [service for service in every if service.options.enabled and is_taken(service, self._rules)]
         free, clashes = _without_own_ports(wanted, self._rules)
         free.sort(key=lambda service: service.port)
         placed, strayed = _with_indexed_ports(free, every)
@@ -177,9 +192,9 @@ def _asks(app: App) -> bool:
     return app.mode == "container" and not app.service_ports and bool(app.tasks)
 
 
-def _wanted(service: Service, rules: Rules) -> bool:
-    taken = "*" in rules.groups or not set(service.groups).isdisjoint(rules.groups)
-    return taken and service.options.enabled
+def is_taken(service: Service, rules: Rules) -> bool:
+    """Whether the groups of a service are among those that are wanted (COMPAT.md 3.11)."""
+    return "*" in rules.groups or not set(service.groups).isdisjoint(rules.groups)
 
 
 def _without_own_ports(services: Iterable[Service], rules: Rules) -> tuple[list[Service], list[Note]]:
