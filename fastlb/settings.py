@@ -35,6 +35,8 @@ SYSLOG_SOCKET = Path("/dev/log")
 DEFAULT_SSL_CERTS = "/etc/ssl/cert.pem"
 DOMAIN_MAP = "domain2backend.map"
 APP_MAP = "app2backend.map"
+SHORTEST_CONTROLLER_TIMEOUT_S = 5.0
+"""A controller shows once a second that it lives."""
 MOST_RELOADS = 50
 """What HAProxy 3 has by itself: far beyond our own limit, for those who reload past us."""
 MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
@@ -180,6 +182,9 @@ def read_settings(args: argparse.Namespace) -> Settings:
     """Return how the daemon behaves. Raises UsageError."""
     if args.command is not None:
         _check_command(args.command)
+    if 0 < args.controller_timeout < SHORTEST_CONTROLLER_TIMEOUT_S:
+        least = f"0 or at least {SHORTEST_CONTROLLER_TIMEOUT_S:g}"
+        raise UsageError(f"--controller-timeout {args.controller_timeout:g}: it has to be {least}")
     return Settings(
         paths=read_paths(args),
         follow_events=(args.subcommand == "sse" or args.sse) and not (args.once or args.dry),

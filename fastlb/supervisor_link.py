@@ -45,7 +45,7 @@ class HAProxyExited:
 
 Event = HAProxyStarted | HAProxyExited
 
-BEAT_EVERY_S = 5.0
+BEAT_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,15 @@ def test_a_reload_command_that_cannot_be_split_is_refused(command, words):
         read_settings(args(*REQUIRED, "--command", command))
 
 
+def test_a_controller_has_time_to_show_that_it_lives():
+    with pytest.raises(UsageError, match="--controller-timeout 2: it has to be 0 or at least 5"):
+        read_settings(args(*REQUIRED, "--controller-timeout", "2"))
+    timeouts = [
+        read_settings(args(*REQUIRED, "--controller-timeout", text)).controller_timeout_s for text in ("0", "5")
+    ]
+    assert timeouts == [0, 5]
+
+
 def test_the_limits_of_old_workers_are_read_in_their_units():
     flags = "--max-old-workers 3 --max-old-worker-age 60 --max-old-workers-memory 7 --reload-patience 2".split()
     limits = read_settings(args(*REQUIRED, *flags)).old_workers
