@@ -198,7 +198,7 @@ class Reconciler:
         self._mirroring.answered(message.answers, monotonic(), self._decider.cannot_matter)
         if taken.order_unknown:
             self._mirroring.want_everything(monotonic(), message.marked_at_s)
-        elif taken.changed or self._decider.store.notes:
+        elif taken.changed or self._decider.store.notes or self._rollout.running.stopped:
             self._reconcile_soon(message.marked_at_s)
 
     def _on_fetched(self, message: Fetched) -> None:

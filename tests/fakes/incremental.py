@@ -13,10 +13,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from fastlb.capabilities import Capabilities
 from fastlb.decision import Decider
+from fastlb.diff import compare
 from fastlb.events import mark_of
 from fastlb.marks import Reading
 from fastlb.mirroring import LONGEST_PAUSE_S, Mirroring
+from fastlb.running import Running
+from fastlb.settings import map_paths
 from fastlb.store import Store
 from tests.fakes.apps import read_all, renderer_of, rules_of
 
@@ -52,6 +56,8 @@ class Loop:
         rules = rules_of(*argv)
         self.decider = Decider(Store(GRACE_S, expects_apps=expects_apps), renderer_of(*argv), rules)
         self.rendering: Rendering | None = None
+        self.running = Running(60.0)
+        self._map_paths = map_paths(rules)
         self._files = files
         self._mirroring = Mirroring(0.0, 0.0)
         self._mirroring.resync(0.0, repairs=False)
@@ -59,6 +65,11 @@ class Loop:
         self._now_s = 0.0
 
     def hear(self, event: Json) -> None:
+        mark = mark_of(event)
+        for app_id in mark.app_ids if mark.ending else ():
+            hap_id, places = self.decider.places(app_id, mark.ending)
+            backends, _ = self.running.stop(hap_id, places)
+            self.running.have_stopped(hap_id, backends)
         self._mirroring.note(mark_of(event), self._now_s, self.decider.cannot_matter)
 
     def resync(self) -> None:
@@ -92,7 +103,7 @@ class Loop:
         if taken.order_unknown:
             self._mirroring.want_everything(self._now_s)
             return False
-        if taken.changed or self.decider.store.notes:
+        if taken.changed or self.decider.store.notes or self.running.stopped:
             self._reconcile()
             return True
         return False
@@ -106,8 +117,19 @@ class Loop:
             for app_id in sorted(refused):
                 self.decider.quarantine.refuse(app_id, "no", self.decider.store.apps)
             rendering = self.decider.decide().rendering()
-        self.decider.accepted()
         self.rendering = rendering
+        self._bring_about()
+
+    def _bring_about(self) -> None:
+        """Have a HAProxy that does all that is asked of it brought to what was decided."""
+        document = self.decider.decide()
+        plan = compare(self.running, document, self.decider.changed | self.running.stopped, self._map_paths)
+        self.running.changed(document, plan.live.keys(), plan.changes, self._now_s)
+        self.decider.accepted(plan.live.keys())
+        if plan.reload:
+            self.running.loaded(document)
+            self.running.capabilities = Capabilities((2, 8, 8))
+        self.decider.accepted()
 
 
 class Good(NamedTuple):

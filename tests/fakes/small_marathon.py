@@ -88,9 +88,13 @@ class SmallMarathon:
         last = [{"eventType": "app_terminated_event", "appId": app_id}, {"eventType": "deployment_success", **plan}]
         yield from reversed(last) if terminated_late else last
 
-    def kill(self, app_id: str) -> Iterator[Json]:
-        """End the oldest task of an app."""
-        self._apps[app_id]["tasks"] = self._apps[app_id]["tasks"][1:]
+    def kill(self, app_id: str, *, dies: bool = True) -> Iterator[Json]:
+        """End the oldest task of an app, or say so of one that stays."""
+        oldest = self._apps[app_id]["tasks"][:1]
+        if dies:
+            self._apps[app_id]["tasks"] = self._apps[app_id]["tasks"][1:]
+        for each in oldest:
+            yield _status(app_id) | {"taskId": each["id"], "taskStatus": "TASK_KILLING"}
         yield _status(app_id)
 
     def tell_health(self, app_id: str, *, alive: bool) -> Iterator[Json]:

@@ -27,6 +27,7 @@ from tests.fakes.small_marathon import UNREADABLE, SmallMarathon, definition
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from fastlb.render import Rendering
     from tests.fakes.apps import Json
 
 IDS = ("/a", "/b", "/c", "/dir/d")
@@ -119,11 +120,11 @@ class Incremental(RuleBasedStateMachine):
     def go_on(self, which: int, steps: int) -> None:
         self._advance(which % len(self.under_way), steps)
 
-    @rule(place=places)
-    def kill(self, place: int) -> None:
+    @rule(place=places, dies=st.booleans())
+    def kill(self, place: int, dies: bool) -> None:
         app_id = self._an_app(place)
         if app_id and self.marathon.has_tasks(app_id):
-            self._tell(self.marathon.kill(app_id))
+            self._tell(self.marathon.kill(app_id, dies=dies))
 
     @rule(place=places, alive=st.booleans())
     def flip_health(self, place: int, alive: bool) -> None:
@@ -209,6 +210,16 @@ class Incremental(RuleBasedStateMachine):
         assert self.loop.rendering.config == fresh.config
         assert self.loop.rendering.domain_map == fresh.domain_map
         assert self.loop.rendering.app_map == fresh.app_map
+        self.compare_with_haproxy(fresh)
+
+    def compare_with_haproxy(self, fresh: Rendering) -> None:
+        """Demand that all that was done live and by reloads comes to the same."""
+        running, document = self.loop.running, self.loop.running.document
+        assert document is not None
+        assert document.rendering().texts == fresh.texts
+        for app_id in document.app_ids_written:
+            for written in document.part(app_id).written:
+                assert running.backend(written) == running.backend_of(written)
 
     def teardown(self) -> None:
         if hasattr(self, "marathon"):
