@@ -81,7 +81,9 @@ class Reconciler:
     def run(self) -> ExitCode:
         """Run until a signal, or until the one pass is done; return how the process shall end."""
         while self._exit is None:
-            for message in self._take():
+            messages = self._take()
+            self._stop_what_ends(messages)
+            for message in messages:
                 self._handle(message)
             self._run_timers()
         return self._exit
@@ -113,6 +115,15 @@ class Reconciler:
         if monotonic() >= self._rollout.due_s:
             self._rollout.run_due()
             self._say()
+
+    def _stop_what_ends(self, messages: Iterable[Message]) -> None:
+        """Take the servers of all tasks that are being ended out together, before anything else that has arrived."""
+        ending: dict[str, set[str]] = {}
+        for mark in (message.mark for message in messages if isinstance(message, EventArrived)):
+            for app_id in mark.app_ids if mark.ending else ():
+                ending.setdefault(app_id, set()).update(mark.ending)
+        if ending:
+            self._rollout.stop_tasks(ending)
 
     def _handle(self, message: Message) -> None:
         match message:
@@ -148,8 +159,6 @@ class Reconciler:
 
     def _on_event(self, message: EventArrived) -> None:
         mark = message.mark
-        for app_id in mark.app_ids if mark.ending else ():
-            self._rollout.stop_tasks(app_id, mark.ending)
         if self._mirroring.note(mark, message.at_monotonic_s, self._decider.cannot_matter):
             self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids)
 

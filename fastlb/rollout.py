@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from itertools import chain
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -124,19 +125,27 @@ class Rollout:
         if self._audit and self._audit.due_s <= now_s:
             self._check(self._audit)
 
-    def stop_tasks(self, app_id: str, task_ids: Collection[str]) -> None:
-        """Take the servers of tasks that are being ended out at once; what Marathon answers decides about the rest."""
-        hap_id, places = self._decider.places(app_id, task_ids)
-        backends, commands = self.running.stop(hap_id, places)
+    def stop_tasks(self, ending: Mapping[str, Collection[str]]) -> None:
+        """Take the servers of tasks that are being ended, by app, out at once; what Marathon answers decides the rest.
+
+        All of them in one go: while tasks end one after another, HAProxy sends the retries of one to the next.
+        """
+        places: dict[str, set[tuple[str, int]]] = {}
+        for app_id, task_ids in ending.items():
+            hap_id, found = self._decider.places(app_id, task_ids)
+            places.setdefault(hap_id, set()).update(found)
+        stops = {hap_id: stop for hap_id, found in places.items() if (stop := self.running.stop(hap_id, found))[1]}
+        commands = tuple(chain.from_iterable(more for _, more in stops.values()))
         if not commands or self._tools.runtime is None:
             return
-        outcome = self._tools.runtime.carry_out([tuple(commands)])
-        self._tools.journal.write("stopped", app=app_id, servers=len(commands), ok=outcome.ok)
-        if outcome.ok:
-            self.running.have_stopped(hap_id, backends)
-        else:
+        outcome = self._tools.runtime.carry_out([commands])
+        self._tools.journal.write("stopped", apps=sorted(stops)[:SHOWN_REASONS], servers=len(commands), ok=outcome.ok)
+        if not outcome.ok:
             self._doubt(outcome.doubt)
             self._want_reload(at_once=True)
+            return
+        for hap_id, (backends, _) in stops.items():
+            self.running.have_stopped(hap_id, backends)
 
     def reload_files(self) -> None:
         """Have HAProxy load the files on disk again, as SIGUSR1 asks for (COMPAT.md 2.4)."""

@@ -117,7 +117,7 @@ def test_a_task_that_is_killed_gets_no_request_although_marathon_does_not_answer
     cluster.arm(Fault.SLOW, path=f"/v2/apps/{web}", value=3.0)
     start, victim = shared.now(), min(task["id"] for task in cluster.tasks(f"/{web}"))
     cluster.kill_task(victim)
-    assert shared.wait_for("stopped", start, app=f"/{web}")["servers"] == 1
+    assert shared.wait_for("stopped", start, apps=[f"/{web}"])["servers"] == 1
     answering = shared.answering(f"{web}.test", 30)
     assert victim not in answering
     assert "" not in answering
