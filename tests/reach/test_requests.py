@@ -1,0 +1,104 @@
+"""Requests under a steady load while HAProxy is reloaded and changed live: none fails."""
+
+from __future__ import annotations
+
+from itertools import count
+from time import monotonic, time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.fakes.front_door import HTTP_PORT, app, until
+from tests.reach.load import Load
+from tests.reach.sizes import FIGURES, SIZES, tail
+from tests.reach.tasks import use_graceful_tasks
+
+if TYPE_CHECKING:
+    from tests.fakes.front_door import FrontDoor
+
+PORT = 28000
+MOST, FEWEST = 8, 4
+HEADING = f"requests that failed, of about {SIZES.rate} a second, half on kept connections, half on new ones"
+
+
+def load_on(door: FrontDoor, least: int = SIZES.requests) -> Load:
+    return Load(door.address, HTTP_PORT, "web.test", rate=SIZES.rate, least=least)
+
+
+def test_none_fails_during_reloads(cluster, door):
+    cluster.load([app("web", PORT, instances=3)])
+    door.up(cluster.url, "--haproxy-map")
+    start, guests = door.now(), count(PORT + 1)
+    with load_on(door) as load:
+        for number in range(SIZES.reloads):
+            before = door.now()
+            if number % 2:
+                cluster.delete_app(f"/guest{number - 1}")
+            else:
+                cluster.create_app(app(f"guest{number}", next(guests), instances=1))
+            cluster.wait_idle()
+            door.wait_for("reload", before, ok=True)
+    reloads = len(door.journal("reload", start))
+    FIGURES.add(HEADING, f"{reloads} reloads: {load.told}")
+    assert reloads >= SIZES.reloads
+    assert load.told.requests >= SIZES.requests
+    assert load.told.failures == [], tail(door.log())
+
+
+def test_none_fails_during_live_changes_that_add_and_remove_servers(cluster, door):
+    use_graceful_tasks(cluster, accepts=True)
+    cluster.load([app("web", PORT, instances=FEWEST)])
+    door.up(cluster.url, "--haproxy-map")
+    start, worker, instances, step = door.now(), door.worker(), FEWEST, 1
+    with load_on(door) as load:
+        for _ in range(SIZES.live_changes):
+            step = {FEWEST: 1, MOST: -1}.get(instances, step)
+            instances += step
+            before = door.now()
+            cluster.scale("/web", instances)
+            cluster.wait_idle()
+            door.wait_for("live" if step > 0 else "stopped", before)
+    changes = [entry for kind in ("live", "stopped") for entry in door.journal(kind, start)]
+    FIGURES.add(HEADING, f"{len(changes)} live changes: {load.told}")
+    assert len(changes) >= SIZES.live_changes
+    assert (door.journal("reload", start), door.journal("doubt", start), door.worker()) == ([], [], worker)
+    assert load.told.requests >= SIZES.requests
+    assert load.told.failures == [], tail(door.log())
+
+
+@pytest.mark.parametrize("accepts", [True, False], ids=["graceful", "at once"])
+def test_none_fails_after_tasks_were_killed_that_stop_at_once(cluster, door, accepts):
+    """At once means that who waits to be accepted is reset."""
+    tasks = use_graceful_tasks(cluster, accepts=accepts)
+    cluster.load([app("web", PORT, instances=10)])
+    door.up(cluster.url, "--haproxy-map")
+    windows: list[tuple[float, float]] = []
+    start = door.now()
+    with load_on(door) as load:
+        for _ in range(SIZES.scales):
+            before = door.now()
+            tasks.closed_s.clear()
+            cluster.scale("/web", 1)
+            cluster.wait_idle()
+            until(lambda before=before: stopped(door, before) == 9, said=lambda: tail(door.log()))
+            out_s = door.journal("stopped", before)[-1]["at"] - time() + monotonic()
+            windows.append((min(tasks.closed_s), out_s))
+            before = door.now()
+            cluster.scale("/web", 10)
+            cluster.wait_idle()
+            until(lambda before=before: sum(each["steps"] for each in door.journal("live", before)) >= 18)
+    before = [f for f in load.told.failures if any(closed_s - 0.01 < f.began_s < out_s for closed_s, out_s in windows)]
+    times = sorted((out_s - closed_s) * 1000 for closed_s, out_s in windows)
+    FIGURES.add(
+        HEADING,
+        f"{SIZES.scales} times 10 tasks to 1, which stop {'gracefully' if accepts else 'at once'}: {load.told}; "
+        f"{len(before)} of the failed ones began before HAProxy had taken out the last server, median "
+        f"{times[len(times) // 2]:.1f}, longest {times[-1]:.1f} ms after the first task had closed",
+    )
+    assert door.journal("reload", start) == []
+    assert [failure for failure in load.told.failures if failure not in before] == [], tail(door.log())
+
+
+def stopped(door: FrontDoor, since: int) -> int:
+    """Return how many servers were stopped on their events."""
+    return sum(each["servers"] for each in door.journal("stopped", since))
