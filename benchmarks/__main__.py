@@ -50,6 +50,10 @@ def _pure(args: argparse.Namespace) -> list[Row]:
     rows = []
     for size in args.growth:
         rows += twins.both("cases", size, apps_answer(size), "--rounds", args.rounds)
+    if len(args.growth) > 1:
+        small, big = args.growth[0], args.growth[-1]
+        answers = b"\n".join((apps_answer(small), apps_answer(big)))
+        rows += twins.both("growth", big, answers, "--rounds", args.rounds)
     return rows
 
 

@@ -7,8 +7,10 @@ of one app to the plan, with all others remembered; what is done once HAProxy ha
 from __future__ import annotations
 
 import gc
+import statistics
 import sys
 from functools import partial
+from operator import add
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +49,7 @@ def measure(size: Size, twin: str, rounds: int) -> list[Row]:
     rows.append(single("configuration", size, twin, "bytes", len(pipeline.render().config)))
     pipeline.loaded()
     del documents
-    warm = _Warm(pipeline, answer, size, twin, rounds)
+    warm = Warm(pipeline, answer, size, twin, rounds)
     return [*rows, *warm.changes(), *warm.unchanged()]
 
 
@@ -72,7 +74,7 @@ def _parse(answer: bytes, into: list[Document]) -> None:
     into += orjson.loads(answer)["apps"]
 
 
-class _Warm:
+class Warm:
     """Cases for a pipeline that knows the whole cluster."""
 
     def __init__(self, pipeline: Pipeline, answer: bytes, size: Size, twin: str, rounds: int) -> None:
@@ -103,6 +105,12 @@ class _Warm:
             single(FRAGMENTS, self._size, self._twin, "fragments", fragments),
         ]
         return rows
+
+    def batch_ms(self) -> float:
+        """Return what one task change and its confirmation take, the median of a few."""
+        confirmed: list[float] = []
+        planned = self._changed(_one_task_fewer, 1, CHANGES_PER_ROUND, confirmed)
+        return float(statistics.median(map(add, planned, confirmed)))
 
     def _files(self) -> list[float]:
         """Return how long joining the texts takes after a change, for the files on disk that follow it."""

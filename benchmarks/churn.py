@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from random import Random
+from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 FIRST, PEAK, AFTER = "memory after the first decision", "memory at most", "memory after changes"
 POINTS = 50
+MOST_S = 300.0
+"""After so much processor time no more changes are made, so that a slow run ends, too."""
 SEED = 1
 
 
@@ -40,6 +43,8 @@ def measure(size: Size, twin: str, changes: int) -> list[Row]:
     cluster = _Cluster(known)
     every = max(1, changes // POINTS)
     for done in range(1, changes + 1):
+        if process_time() > MOST_S:
+            break
         pipeline.confirm(pipeline.plan(cluster.change()))
         if done % every == 0:
             rows.append(spread(AFTER, f"{size}, {done} changes", twin, "MB", [_status_mb("VmRSS")]))

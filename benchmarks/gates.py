@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from benchmarks import bad_apps, cases, churn, kernels
 from benchmarks.cold import COLD_BESIDE
 from benchmarks.figures import Row, Rows, Size
+from benchmarks.growth import GROWTH
 from benchmarks.kernels import COMPILED, PURE
 
 if TYPE_CHECKING:
@@ -63,14 +64,9 @@ def _changes(rows: Rows) -> Iterator[Gate]:
             f"fragments made for one change, {size}", _row(rows, cases.FRAGMENTS, size).median, MOST_FRAGMENTS, 1
         )
         yield _at_most(f"documents joined for nothing, {size}", _row(rows, cases.JOINS, size).median, 0, 0)
-    if len(sizes) > 1:
-        small, big = (_change_ms(rows, size) for size in (sizes[0], sizes[-1]))
-        yield _at_most(f"one change at {sizes[-1]} over one at {sizes[0]}", big / small, 1.6, 1.2)
-
-
-def _change_ms(rows: Rows, size: Size) -> float:
-    """Return what one change costs, confirmed; the median, so that a bigger cluster's cold caches do count."""
-    return _row(rows, cases.TASK, size).median + _row(rows, cases.AFTERWARDS, size).median
+    for row in rows.every:
+        if row.what == GROWTH:
+            yield _at_most(f"{row.what}, {row.size}, {row.who}", row.median, 1.5, 1.2)
 
 
 def _twins(rows: Rows) -> Iterator[Gate]:
