@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from benchmarks.figures import Rows, Size
 
+TINY_MS = 0.001
 COLUMNS, PANEL_INCHES = 2, (6.4, 4.4)
 COLOURS = {COMPILED: "#1f5fa8", PURE: "#9dbfe3", "fastlb": "#1f5fa8", "marathon-lb": "#d9822b"}
 SERIES = ("#5b9bd5", "#1f5fa8", "#d9822b", "#3a8f5c", "#8a4f9e", "#7f7f7f", "#b8a12e", "#c44e52")
@@ -77,7 +78,7 @@ def _growth(rows: Rows, _size: Size, axes: Axes | None) -> bool:
     """How costs grow with the cluster."""
     sizes = rows.sizes(cases.COLD, COMPILED)
     if axes and len(sizes) > 1:
-        for what, colour in zip(LINES, SERIES, strict=False):
+        for what, colour in zip(LINES, SERIES[1:], strict=False):
             for who, dashes in ((COMPILED, "-"), (PURE, ":")):
                 values = [_median(rows, what, each, who) for each in sizes]
                 axes.plot(
@@ -130,14 +131,20 @@ def _stages(rows: Rows, size: Size, axes: Axes | None) -> bool:
     """Where that time goes in fastlb."""
     names = [name for name in CHANGES if rows.find(f"stage {STAGES[0]}, {name}", size, "fastlb")]
     if axes and names:
+        taken = {name: [_median(rows, f"stage {stage}, {name}", size, "fastlb") for stage in STAGES] for name in names}
+        wholes = [max(sum(taken[name]), TINY_MS) for name in names]
         starts = [0.0] * len(names)
-        for stage, colour in zip(STAGES, SERIES, strict=True):
-            values = [_median(rows, f"stage {stage}, {name}", size, "fastlb") for name in names]
-            axes.barh(names, values, left=starts, color=colour, label=stage, height=0.6)
-            starts = [start + value for start, value in zip(starts, values, strict=True)]
+        for place, (stage, colour) in enumerate(zip(STAGES, SERIES, strict=True)):
+            shares = [100 * taken[name][place] / whole for name, whole in zip(names, wholes, strict=True)]
+            axes.barh(names, shares, left=starts, color=colour, label=stage, height=0.6)
+            starts = [start + share for start, share in zip(starts, shares, strict=True)]
+        for place, whole in enumerate(wholes):
+            axes.text(102, place, _milliseconds(whole), va="center", fontsize=7)
         axes.invert_yaxis()
+        axes.set_xlim(0, 115)
+        axes.set_xticks(range(0, 101, 25), [f"{share} %" for share in range(0, 101, 25)])
         axes.set_title(f"Where fastlb's time goes, {size}, medians")
-        axes.set_xlabel("milliseconds")
+        axes.set_xlabel("share of the sum, which is at the end")
         axes.legend(fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.4, -0.14))
     return bool(names)
 
