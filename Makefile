@@ -56,7 +56,7 @@ clean: ## remove everything that was made
 
 # A stamp per set of extras; tests and checks share theirs. An extension left over from an earlier build is removed first, so that a build that is
 # left out leaves the pure-Python twin in charge and never an older compiled one.
-$(VENV)/.has-%: pyproject.toml setup.py fastlb/_speedups.pyx | $(VENV)/bin/pip
+$(VENV)/.has-%: pyproject.toml setup.py fastlb/_speedups.pyx $(wildcard fastlb/_speedups_*.pxi) | $(VENV)/bin/pip
 	rm -f fastlb/_speedups.*.so
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[$*]'
 	@$(VENV)/bin/python -c '$(FIND_HAPROXY)' 2>/dev/null || { \

@@ -167,7 +167,8 @@ class Decider:
         """Return by app why services of it cannot be used; those of a deployment group count for each member."""
         found: dict[str, list[str]] = {}
         for hap_id in concerned:
-            texts = mistakes_in((*self.desired.notes_of(hap_id), *self.document.part(hap_id).notes))
+            notes = (*self.desired.notes_of(hap_id), *self.document.part(hap_id).notes)
+            texts = mistakes_in(notes) if notes else {}
             for app in self.desired.members(hap_id) if texts else ():
                 mine = [text for each in dict.fromkeys((app.id, hap_id)) for text in texts.get(each, ())]
                 if mine:

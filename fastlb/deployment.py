@@ -16,7 +16,7 @@ from fastlb.errors import AppError
 from fastlb.model import App, Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 GROUP = "HAPROXY_DEPLOYMENT_GROUP"
 STARTED_AT = "HAPROXY_DEPLOYMENT_STARTED_AT"
@@ -26,8 +26,10 @@ TARGET_INSTANCES = "HAPROXY_DEPLOYMENT_TARGET_INSTANCES"
 KEPT_DATES = 4096
 
 
-def merge_groups(apps: Iterable[App]) -> tuple[list[App], list[Note]]:
+def merge_groups(apps: Sequence[App]) -> tuple[list[App], list[Note]]:
     """Return the processed apps, ungrouped ones first and groups in the order first seen, and what was left out."""
+    if len(apps) == 1 and apps[0].labels.get(GROUP) is None:
+        return [apps[0]], []
     processed: list[App] = []
     groups: dict[str, list[App]] = {}
     notes: list[Note] = []

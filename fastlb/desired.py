@@ -127,10 +127,10 @@ class Desired:
         if not self._rules.assigns_ports:
             return set()
         for known_as, (apps, _) in processed.items():
-            asks = [
-                Ask(self._turn(known_as, app), app.discovery_ports or app.container_ports) for app in apps if _asks(app)
-            ]
-            self._assignment.ask(known_as, tuple(asks) if known_as[1:] != self._rules.framework_name else ())
+            asking = [app for app in apps if _asks(app) and known_as[1:] != self._rules.framework_name]
+            if asking or known_as in self._assignment:
+                asks = (Ask(self._turn(known_as, app), app.discovery_ports or app.container_ports) for app in asking)
+                self._assignment.ask(known_as, tuple(asks))
         return self._assignment.settle() - processed.keys()
 
     def _turn(self, known_as: str, app: App) -> tuple[int, int]:
@@ -194,14 +194,15 @@ def _asks(app: App) -> bool:
 
 def is_taken(service: Service, rules: Rules) -> bool:
     """Whether the groups of a service are among those that are wanted (COMPAT.md 3.11)."""
-    return "*" in rules.groups or not set(service.groups).isdisjoint(rules.groups)
+    return "*" in rules.groups or any(group in rules.groups for group in service.groups)
 
 
 def _without_own_ports(services: Iterable[Service], rules: Rules) -> tuple[list[Service], list[Note]]:
     """Leave out services on a port that HAProxy's own sections bind; two binds of one port would share its traffic."""
     kept, notes = [], []
     for service in services:
-        if any(port == service.port and _overlap(address, service) for address, port in rules.own_ports):
+        same = [address for address, port in rules.own_ports if port == service.port]
+        if any(_overlap(address, service) for address in same):
             text = "this port is one of HAProxy's own (http, https, app ids or stats)"
             notes.append(Note(service.app_id, text, service.port, mistake=True))
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from fastlb.maps import EntryTable
@@ -87,7 +88,9 @@ class Document:
         if self._renderer.uses_maps:
             self._writers = self._find_writers()
         concerned |= self._writers.keys()
-        return {app_id for app_id in concerned if self._put(app_id, self._writers.get(app_id, self.plain_part(app_id)))}
+        before = {app_id: was for app_id in concerned if (was := self._put(app_id)) is not None}
+        self._count(before)
+        return set(before)
 
     def follow(self, other: Document, app_ids: Iterable[str]) -> None:
         """Become like ``other`` where these apps are concerned."""
@@ -124,9 +127,10 @@ class Document:
     def _note_needs(self, parts: Mapping[str, Part]) -> None:
         """Note which apps need map rules, before their plain parts are replaced."""
         needs = [(app_id, self.plain_part(app_id).needs, part.needs) for app_id, part in parts.items()]
-        for kind, app_ids in self._needing.items():
-            new = [app_id for app_id, before, now in needs if getattr(now, kind) and not getattr(before, kind)]
-            gone = [app_id for app_id, before, now in needs if getattr(before, kind) and not getattr(now, kind)]
+        differing = [each for each in needs if each[1] != each[2]]
+        for kind, app_ids in enumerate(self._needing.values()):
+            new = [app_id for app_id, before, now in differing if now[kind] and not before[kind]]
+            gone = [app_id for app_id, before, now in differing if before[kind] and not now[kind]]
             _revise(app_ids, new, gone)
 
     def _find_writers(self) -> dict[str, Part]:
@@ -145,14 +149,12 @@ class Document:
         found = (app_ids[at] for app_ids in wanted if (at := bisect_right(app_ids, after)) < len(app_ids))
         return min(found, default=None)
 
-    def _put(self, app_id: str, part: Part) -> bool:
-        """Have an app contribute ``part``; return whether that is another one than before."""
-        before = self.part(app_id)
+    def _put(self, app_id: str) -> Part | None:
+        """Have an app contribute what it should; return what it contributed before if that was something else."""
+        before, part = self.part(app_id), self._writers.get(app_id) or self.plain_part(app_id)
         if part is before or part == before:
-            return False
+            return None
         self._rendering = None
-        self._count(before, -1)
-        self._count(part, 1)
         if part.notes:
             self._noted.add(app_id)
         else:
@@ -161,17 +163,16 @@ class Document:
             del self._parts[app_id]
         else:
             self._parts[app_id] = part
-        return True
+        return before
 
-    def _count(self, part: Part, sign: int) -> None:
-        """Add a part to tables and sizes (``sign`` 1), or take it away (-1)."""
-        for table, entries in ((self.domains, part.domains), (self.app_ids, part.app_ids)):
-            if sign > 0:
-                table.enter(entries)
-            else:
-                table.leave(entries)
-        self.listening += sign * len(part.written)
-        self.checked += sign * sum([each.fragment.checked for each in part.written])
+    def _count(self, before: Mapping[str, Part]) -> None:
+        """Bring tables and sizes up to date; ``before`` is what apps contributed that contribute something else now."""
+        gone, came = before.values(), [self.part(app_id) for app_id in before]
+        for table, entries_of in ((self.domains, attrgetter("domains")), (self.app_ids, attrgetter("app_ids"))):
+            table.enter(chain.from_iterable(map(entries_of, came)))
+            table.leave(chain.from_iterable(map(entries_of, gone)))
+        self.listening += sum([len(part.written) for part in came]) - sum([len(part.written) for part in gone])
+        self.checked += sum([part.checked for part in came]) - sum([part.checked for part in gone])
 
 
 def _revise(app_ids: list[str], new: list[str], gone: list[str]) -> None:

@@ -72,7 +72,8 @@ class Families:
             if form.id not in self._places:
                 self._seat(form.id)
             self._known_as[form.id] = known_now
-            self._members[known_now] = self._in_order((*self._members.get(known_now, ()), form.id))
+            others = self._members.get(known_now)
+            self._members[known_now] = self._in_order((*others, form.id)) if others else (form.id,)
         self._apps[form.id] = form
         return known_now
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
 
 class Hosts:
@@ -23,8 +23,10 @@ class Hosts:
         self._names: dict[str, frozenset[str]] = {}
         self._users: dict[str, set[str]] = {}
 
-    def need(self, app_id: str, names: Iterable[str]) -> None:
+    def need(self, app_id: str, names: Collection[str]) -> None:
         """Learn which names an app needs from now on."""
+        if not names and app_id not in self._names:
+            return
         before, now = self._names.pop(app_id, frozenset()), frozenset(names)
         if now:
             self._names[app_id] = now

@@ -59,15 +59,19 @@ class EntryTable:
 
     def enter(self, entries: Iterable[Entry]) -> None:
         """Add entries, one count each."""
+        new = []
         for entry in entries:
             count = self._counts.get(entry, 0)
             self._counts[entry] = count + 1
             if count == 0:
                 self._keys[entry[0]] = self._keys.get(entry[0], 0) + 1
-                self.hash = (self.hash + kernel.entry_hash(*entry)) % HASH_VALUES
+                new.append(entry)
+        if new:
+            self.hash = (self.hash + kernel.table_hash(new)) % HASH_VALUES
 
     def leave(self, entries: Iterable[Entry]) -> None:
         """Take away entries that were added, one count each."""
+        gone = []
         for entry in entries:
             count = self._counts.pop(entry)
             if count > 1:
@@ -76,7 +80,9 @@ class EntryTable:
             left = self._keys.pop(entry[0]) - 1
             if left:
                 self._keys[entry[0]] = left
-            self.hash = (self.hash - kernel.entry_hash(*entry)) % HASH_VALUES
+            gone.append(entry)
+        if gone:
+            self.hash = (self.hash - kernel.table_hash(gone)) % HASH_VALUES
 
     def copy(self) -> EntryTable:
         """Return a table of its own with the same entries."""

@@ -60,6 +60,10 @@ class Assignment:
         self._given: dict[str, tuple[Given, ...]] = {}
         self._settled = True
 
+    def __contains__(self, app_id: str) -> bool:
+        """Whether an app asks for something."""
+        return app_id in self._asks
+
     @property
     def askers(self) -> set[str]:
         """Return the ids of the apps that ask for something."""

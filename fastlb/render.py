@@ -41,32 +41,27 @@ class MapRules(NamedTuple):
 
 
 NO_RULES = MapRules()
+WITHOUT_RULES = FirstUse(*NO_RULES, of_app=False), FirstUse(*NO_RULES, of_app=True)
 
 
 class Part(NamedTuple):
     """What one app contributes to the document.
 
     ``services`` are those that were to be written, ``written`` those that could be, in service order; ``notes`` say why
-    others could not be; ``needs`` are the map rules that serve it, whoever writes them.
+    others could not be; ``needs`` are the map rules that serve it, whoever writes them; ``domains`` and ``app_ids`` are
+    its entries of the maps, in their order; ``checked`` counts its servers that have a health check.
     """
 
     services: tuple[Service, ...]
     written: tuple[Written, ...]
     notes: tuple[Note, ...]
     needs: MapRules
-
-    @property
-    def domains(self) -> tuple[Entry, ...]:
-        """Return its entries of the vhost map, in their order."""
-        return tuple(chain.from_iterable([each.fragment.vhost.domains for each in self.written]))
-
-    @property
-    def app_ids(self) -> tuple[Entry, ...]:
-        """Return its entries of the app-id map."""
-        return tuple([each.fragment.app_entry for each in self.written if each.fragment.app_entry is not None])
+    domains: tuple[Entry, ...]
+    app_ids: tuple[Entry, ...]
+    checked: int
 
 
-EMPTY = Part((), (), (), NO_RULES)
+EMPTY = Part((), (), (), NO_RULES, (), (), 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +127,8 @@ class Renderer:
         notes: list[Note] = []
         first_of_app, needs = True, NO_RULES
         for service in services:
-            first_use = FirstUse(*left_to_write(to_write, needs), first_of_app)
+            left = left_to_write(to_write, needs)
+            first_use = WITHOUT_RULES[first_of_app] if left is NO_RULES else FirstUse(*left, first_of_app)
             each = self._write(service, first_use, known.get(service.backend))
             if isinstance(each, str):
                 notes.append(Note(service.app_id, each, service.port, mistake=True))
@@ -141,7 +137,7 @@ class Renderer:
             notes += [Note(service.app_id, text, service.port, left_out=False) for text in each.fragment.remarks]
             first_of_app = first_of_app and service.mode != "http"
             needs = _needed(needs, each.fragment)
-        return _unless_equal(Part(services, tuple(written), tuple(notes), needs), before)
+        return _unless_equal(_part_of(services, written, notes, needs), before)
 
     def render(self, desired: DesiredState) -> Rendering:
         """Render a whole desired state from scratch."""
@@ -151,7 +147,7 @@ class Renderer:
             parts.append(self.part(tuple(services), to_write=to_write))
             to_write = left_to_write(to_write, parts[-1].needs)
         listening = sum(len(part.written) for part in parts)
-        checked = sum(each.fragment.checked for part in parts for each in part.written)
+        checked = sum(part.checked for part in parts)
         return self.join(
             parts, listening, checked, [*desired.notes, *chain.from_iterable(part.notes for part in parts)]
         )
@@ -199,6 +195,19 @@ class Renderer:
             return str(error)
         except Exception as error:  # noqa: BLE001 - one service must never cost the others anything
             return bug(error)
+
+
+def _part_of(services: tuple[Service, ...], written: list[Written], notes: list[Note], needs: MapRules) -> Part:
+    fragments = [each.fragment for each in written]
+    return Part(
+        services,
+        tuple(written),
+        tuple(notes),
+        needs,
+        domains=tuple(chain.from_iterable([fragment.vhost.domains for fragment in fragments])),
+        app_ids=tuple([fragment.app_entry for fragment in fragments if fragment.app_entry is not None]),
+        checked=sum([fragment.checked for fragment in fragments]),
+    )
 
 
 def left_to_write(to_write: MapRules, needed: MapRules) -> MapRules:

@@ -21,7 +21,7 @@ def colour(app_id, started, count, *, alive=True, labels=None, **members):
 
 
 def merged(*documents):
-    apps, notes = merge_groups(read_app(document) for document in documents)
+    apps, notes = merge_groups([read_app(document) for document in documents])
     return apps, [str(note) for note in notes]
 
 
