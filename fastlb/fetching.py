@@ -8,13 +8,14 @@ within a few milliseconds of each other are told together, since each message ma
 
 from __future__ import annotations
 
+import logging
 import threading
 from math import inf
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed
+from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetcherBroke, FetchFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from fastlb.inbox import Inbox
     from fastlb.marathon import MarathonClient, Told
     from fastlb.marks import Reading
+
+log = logging.getLogger(__name__)
 
 SHOWN_APPS = 10
 COLLECT_S = 0.005
@@ -41,7 +44,7 @@ class Fetcher:
         self._began_s: dict[str | None, float] = {}
         self._told_bytes = 0
         self._batch = _Batch()
-        self._thread = threading.Thread(target=self._work, name="fetcher", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="fetcher", daemon=True)
         self._thread.start()
 
     def fetch(self, reading: Reading) -> None:
@@ -54,6 +57,15 @@ class Fetcher:
         self._orders.put(None)
         self._client.wake()
 
+    def _run(self) -> None:
+        try:
+            self._work()
+        except Exception:
+            log.exception("fastlb failed while it read Marathon; please report this")
+            self._inbox.put(FetcherBroke())
+        finally:
+            self._client.close()
+
     def _work(self) -> None:
         while self._take_orders():
             self._begin()
@@ -63,7 +75,6 @@ class Fetcher:
                 self._take(each)
             if not self._asking.single or monotonic() >= self._batch.due_s:
                 self._tell_batch()
-        self._client.close()
 
     def _take_orders(self) -> bool:
         """Take the orders that are there, after waiting for one if there is nothing else to do; False at the end."""

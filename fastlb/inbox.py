@@ -59,6 +59,11 @@ class FetchFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class FetcherBroke:
+    """fastlb itself failed while it read; nothing is read any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Signalled:
     """The process got signal ``number``."""
 
@@ -78,6 +83,7 @@ Message = (
     | AppsFetched
     | AppsFailed
     | FetchFailed
+    | FetcherBroke
     | Signalled
     | HAProxyStarted
     | HAProxyExited

@@ -70,9 +70,11 @@ class Mirroring:
         return True
 
     def resync(self, now_s: float, *, repairs: bool) -> None:
-        """Have everything read now; ``repairs``: changes that it finds are such that no event told of."""
+        """Have everything read now, and if that fails after a short pause again; ``repairs``: changes that it finds are
+        such that no event told of.
+        """
         self._repairing = repairs and self._everything_due_s == inf
-        self._everything_due_s = now_s
+        self._everything_due_s, self._everything_paused = now_s, Pause()
 
     def want_everything(self, due_s: float, marked_at_s: float | None = None) -> None:
         """Have everything read at ``due_s``, because of what was marked at ``marked_at_s``."""

@@ -22,7 +22,7 @@ from fastlb import garbage
 from fastlb.errors import ExitCode
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.fetching import listed
-from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed, LinkEnded, Signalled
+from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetcherBroke, FetchFailed, LinkEnded, Signalled
 from fastlb.marks import Reading
 from fastlb.mirroring import Mirroring
 from fastlb.reporter import Reporter
@@ -153,8 +153,9 @@ class Reconciler:
                 log.error("%s; it is started again on the files on disk", message.said)
                 self._hands.journal.write("haproxy_exited", pid=message.pid, said=message.said)
                 self._rollout.haproxy_exited()
-            case LinkEnded():
-                log.error("the supervisor is gone; the controller ends, HAProxy goes on serving")
+            case LinkEnded() | FetcherBroke():
+                gone = "the supervisor is gone" if isinstance(message, LinkEnded) else "Marathon is read no longer"
+                log.error("%s; the controller ends, HAProxy goes on serving", gone)
                 self._exit = ExitCode.FAILED
 
     def _on_event(self, message: EventArrived) -> None:

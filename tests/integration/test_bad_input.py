@@ -68,10 +68,11 @@ def test_an_answer_that_is_none_is_said_once_and_changes_nothing(cluster, shared
         assert (shared.config(), shared.status("web.test")) == (config, 200)
     finally:
         cluster.clear()
+    shared.wait_for("fetched", start, asked="everything")
     cluster.scale("/web", len(cluster.tasks("/web")) + 1)
-    shared.wait_for("reload", start, ok=True)
     cluster.wait_idle()
     shared.wait_for_tasks(cluster, "web")
+    until(lambda: all(f" {task['host']}:{task['ports'][0]} " in shared.config() for task in cluster.tasks("/web")))
 
 
 def test_without_marathon_haproxy_starts_on_the_last_good_files_and_serves(web, door):
@@ -198,7 +199,6 @@ def test_a_folder_that_cannot_be_written_is_said_and_tried_again_until_it_can(we
     folder, away = door.folder / "etc", door.folder / "away"
     folder.rename(away)
     folder.write_text("in the way")
-    start = door.now()
     web.scale("/web", 4)
     web.wait_idle()
     line = door.wait_for_line("tried again in")
@@ -206,7 +206,6 @@ def test_a_folder_that_cannot_be_written_is_said_and_tried_again_until_it_can(we
     assert door.answering("web.test") <= {task["id"] for task in web.tasks("/web")}
     folder.unlink()
     away.rename(folder)
-    door.wait_for("reload", start, ok=True)
     door.wait_for_tasks(web, "web")
 
 

@@ -12,7 +12,7 @@ import pytest
 from fastlb.asking import Asking
 from fastlb.errors import MarathonUnreachable
 from fastlb.fetching import SHOWN_APPS, Fetcher, listed
-from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed
+from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetcherBroke, FetchFailed
 from fastlb.marathon import Told
 from fastlb.marks import Reading
 
@@ -203,6 +203,14 @@ def test_what_is_being_read_at_the_end_is_still_told(bench):
     bench.client.slow = {"/slow"}
     bench.read(single("/slow"))
     assert [message.answers.keys() for message in bench.end()] == [{"/slow"}]
+
+
+def test_a_bug_ends_the_controller_instead_of_leaving_it_blind(bench, caplog):
+    bench.client.told = lambda _within_s: [Told("/nobody asked for this")]
+    bench.read(single("/a"))
+    assert bench.next() == FetcherBroke()
+    assert "please report this" in caplog.text
+    assert bench.client.closed
 
 
 def test_a_reason_shared_by_many_apps_is_said_once_and_names_a_few():

@@ -147,6 +147,14 @@ def test_a_failed_reading_of_everything_is_read_again_after_a_pause_and_holds_up
     assert take(mirroring, 12.0 + FIRST_PAUSE_S).everything
 
 
+def test_a_resync_begins_with_short_pauses_anew(mirroring):
+    for now_s in (10.0, 20.0, 30.0):
+        mirroring.failed(Reading(everything=True), now_s)
+    mirroring.resync(40.0, repairs=False)
+    mirroring.failed(take(mirroring, 40.0), 41.0)
+    assert mirroring.due_s(single=True) == 41.0 + FIRST_PAUSE_S
+
+
 def test_a_change_that_nobody_named_does_not_hurry_a_reading_of_everything_that_failed(mirroring):
     mirroring.resync(10.0, repairs=False)
     mirroring.failed(take(mirroring, 10.0), 12.0)
