@@ -40,7 +40,7 @@ MOST_LISTED = 170
 class Run:
     """What one run came to; a sample is (seconds, old workers, their MiB)."""
 
-    samples: list[tuple[float, int, int]] = field(default_factory=list)
+    samples: list[tuple[float, int, int]] = field(default_factory=lambda: [(0.0, 0, 0)])
     reloads: int = 0
     ended: int = 0
     postponed: int = 0
