@@ -134,7 +134,7 @@ class Decider:
         for app_id in changes.app_ids | self.quarantine.take_changes():
             app = self.store.app(app_id)
             form = None if app is None else self.quarantine.form(app)
-            if form is not None and order_matters(form) and not self.desired.knows(app_id):
+            if not self._reordered and form is not None and order_matters(form) and not self.desired.knows(app_id):
                 self._reordered = True  # while it was left out, it had no place among the others
             self._forms[app_id] = form
             self._hosts.need(app_id, names_to_resolve(form) if form is not None else ())

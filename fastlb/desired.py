@@ -217,6 +217,8 @@ def _overlap(address: str, service: Service) -> bool:
 
 def _with_indexed_ports(services: Sequence[Service], every: Sequence[Service]) -> tuple[list[Service], list[Note]]:
     """Look up the health check ports that labels point to in sibling services (COMPAT.md 6.6, quirk 3)."""
+    if all(service.options.health_port_index is None for service in services):
+        return list(services), []
     placed, notes = [], []
     for service in services:
         if service.health_check is None or service.options.health_port_index is None:

@@ -32,40 +32,51 @@ class Written(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A run of the document: texts in order, and the services that they belong to (None: nobody's)."""
+    """A run of the document: texts in order, and the services that they belong to (None: nobody's), `each` so many."""
 
     texts: list[str]
     owners: Sequence[Written] | None
+    each: int = 1
+
+    def app_of(self, position: int) -> str | None:
+        """Return the app that a text belongs to."""
+        return None if self.owners is None else self.owners[position // self.each].service.app_id
 
 
 def sections_of(head: str, written: list[Written], catalogue: Catalogue, rules: Rules) -> Iterator[Section]:
     """Yield the document, in the order of COMPAT.md 6.1."""
     shared_ports = not rules.dont_bind_http_https
-    by_rank = sorted(written, key=lambda each: -each.fragment.vhost.rank)
+    by_rank = _by_rank(written)
+    fragments = [each.fragment for each in written]
+    vhosts = [each.fragment.vhost for each in by_rank]
     yield Section([head], None)
-    yield Section([each.fragment.userlist for each in written], written)
+    yield Section([fragment.userlist for fragment in fragments], written)
     if shared_ports:
         yield _shared(catalogue, "HTTP_FRONTEND_HEAD")
-        yield Section([each.fragment.vhost.http for each in by_rank], by_rank)
+        yield Section([vhost.http for vhost in vhosts], by_rank)
     yield _shared(catalogue, "HTTP_FRONTEND_APPID_HEAD")
-    yield Section([each.fragment.appid for each in written], written)
+    yield Section([fragment.appid for fragment in fragments], written)
     if shared_ports and rules.group_https_by_vhost:
         yield from _grouped_https(written, catalogue, rules)
     elif shared_ports:
         yield _shared(catalogue, "HTTPS_FRONTEND_HEAD", sslCerts=_certificates(rules.ssl_certs))
-        yield Section([each.fragment.vhost.https for each in by_rank], by_rank)
-    yield Section([each.fragment.frontend for each in written], written)
-    backends = [text for each in written for text in (each.fragment.backend, each.fragment.servers)]
-    yield Section(backends, [each for each in written for _ in range(2)])
+        yield Section([vhost.https for vhost in vhosts], by_rank)
+    yield Section([fragment.frontend for fragment in fragments], written)
+    yield Section([text for fragment in fragments for text in (fragment.backend, fragment.servers)], written, each=2)
+
+
+def _by_rank(written: list[Written]) -> list[Written]:
+    """Return the services with larger ranks first, those of equal rank in service order."""
+    ranks: dict[int, list[Written]] = {}
+    for each in written:
+        ranks.setdefault(each.fragment.vhost.rank, []).append(each)
+    return [each for rank in sorted(ranks, reverse=True) for each in ranks[rank]]
 
 
 def apps_of_lines(sections: Iterable[Section], lines: Iterable[int]) -> set[str]:
     """Return the apps that wrote the given lines of the document, counted from 1; shared lines name nobody."""
     pieces = [
-        (text, None if section.owners is None else section.owners[position].service.app_id)
-        for section in sections
-        for position, text in enumerate(section.texts)
-        if text
+        (text, section.app_of(position)) for section in sections for position, text in enumerate(section.texts) if text
     ]
     starts = list(accumulate((text.count("\n") for text, _ in pieces), initial=1))
     owners = (pieces[bisect_right(starts, line) - 1][1] for line in lines if 1 <= line < starts[-1])

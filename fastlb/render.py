@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import chain, groupby
-from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import kernel
@@ -122,22 +121,22 @@ class Renderer:
             to_write: the map rules that no service before these has written.
 
         """
-        known = {each.service.backend: each for each in before.written}
+        known = {each.service.backend: each for each in before.written} if before.written else {}
         written: list[Written] = []
         notes: list[Note] = []
-        first_of_app, needs = True, NO_RULES
+        first_of_app, left = True, to_write
         for service in services:
-            left = left_to_write(to_write, needs)
             first_use = WITHOUT_RULES[first_of_app] if left is NO_RULES else FirstUse(*left, first_of_app)
             each = self._write(service, first_use, known.get(service.backend))
             if isinstance(each, str):
                 notes.append(Note(service.app_id, each, service.port, mistake=True))
                 continue
             written.append(each)
-            notes += [Note(service.app_id, text, service.port, left_out=False) for text in each.fragment.remarks]
+            if each.fragment.remarks:
+                notes += [Note(service.app_id, text, service.port, left_out=False) for text in each.fragment.remarks]
             first_of_app = first_of_app and service.mode != "http"
-            needs = _needed(needs, each.fragment)
-        return _unless_equal(_part_of(services, written, notes, needs), before)
+            left = left if left is NO_RULES else left_to_write(left, _needs_of([each.fragment]))
+        return _unless_equal(_part_of(services, written, notes), before)
 
     def render(self, desired: DesiredState) -> Rendering:
         """Render a whole desired state from scratch."""
@@ -197,17 +196,28 @@ class Renderer:
             return bug(error)
 
 
-def _part_of(services: tuple[Service, ...], written: list[Written], notes: list[Note], needs: MapRules) -> Part:
+def _part_of(services: tuple[Service, ...], written: list[Written], notes: list[Note]) -> Part:
     fragments = [each.fragment for each in written]
     return Part(
         services,
         tuple(written),
         tuple(notes),
-        needs,
-        domains=tuple(chain.from_iterable([fragment.vhost.domains for fragment in fragments])),
+        needs=_needs_of(fragments),
+        domains=tuple([entry for fragment in fragments for entry in fragment.vhost.domains]),
         app_ids=tuple([fragment.app_entry for fragment in fragments if fragment.app_entry is not None]),
         checked=sum([fragment.checked for fragment in fragments]),
     )
+
+
+def _needs_of(fragments: list[Fragment]) -> MapRules:
+    if len(fragments) != 1:
+        return MapRules(*map(any, zip(*map(_needs_of_one, fragments), strict=True))) if fragments else NO_RULES
+    return _needs_of_one(fragments[0])
+
+
+def _needs_of_one(fragment: Fragment) -> MapRules:
+    vhost = fragment.vhost
+    return MapRules(vhost.needs_http_map, vhost.needs_https_map, fragment.app_entry is not None)
 
 
 def left_to_write(to_write: MapRules, needed: MapRules) -> MapRules:
@@ -217,14 +227,10 @@ def left_to_write(to_write: MapRules, needed: MapRules) -> MapRules:
     return MapRules(*(left and not need for left, need in zip(to_write, needed, strict=True)))
 
 
-def _needed(before: MapRules, fragment: Fragment) -> MapRules:
-    vhost = fragment.vhost
-    needs = (vhost.needs_http_map, vhost.needs_https_map, fragment.needs_appid_map)
-    return MapRules(*map(or_, before, needs)) if any(needs) else before
-
-
 def _unless_equal(part: Part, before: Part) -> Part:
     """Return ``before`` if ``part`` is the same, so that it is known again without a look inside."""
+    if before is EMPTY:
+        return part
     same = part.notes == before.notes and len(part.written) == len(before.written) == len(part.services)
     if same and all(one is other for one, other in zip(part.written, before.written, strict=True)):
         return before

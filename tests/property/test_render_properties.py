@@ -140,8 +140,8 @@ def pieces_of(rendering, *app_ids):
     return [
         text
         for section in rendering.sections
-        for text, owner in zip(section.texts, section.owners or [None] * len(section.texts), strict=True)
-        if owner is not None and owner.service.app_id in app_ids
+        for position, text in enumerate(section.texts)
+        if section.app_of(position) in app_ids
     ]
 
 
