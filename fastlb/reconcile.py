@@ -86,6 +86,7 @@ class Reconciler:
             for message in messages:
                 self._handle(message)
             self._run_timers()
+        self._rollout.finish()
         return self._exit
 
     def _take(self) -> list[Message]:

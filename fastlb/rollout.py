@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from fastlb.acceptance import find_acceptable
 from fastlb.audit import Audit
 from fastlb.diff import Plan, compare
+from fastlb.disk import Disk
 from fastlb.errors import HAProxyError, PublishError, RuntimeApiError
 from fastlb.running import Running
 
@@ -42,8 +43,6 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
 MOST_BUSY_PORT_ROUNDS = 3
-WRITE_AFTER_S = 0.1
-"""The files follow a live change after so long, so that many changes are written once."""
 SHOWN_REASONS = 20
 
 
@@ -70,10 +69,12 @@ class Rollout:
         self._since_s: float | None = None
         self._wanted_since_s: float | None = None
         self._reload_due_s = inf
-        self._write_due_s = inf
+        self._disk = Disk(tools.applier)
         self._look_due_s = inf
         self._retry_pause_s = FIRST_RETRY_S
         self._gone = False
+        self._stale = False
+        """Whether the files on disk were behind when HAProxy went, which is started again on them."""
         self._kept: set[str] = set()
         """Backends whose connections old workers shall keep longest (label KEEP_CONNECTIONS)."""
         self._audit = (
@@ -84,7 +85,7 @@ class Rollout:
     def due_s(self) -> float:
         """Return when `run_due` has something to do, monotonic; infinity for never."""
         audit_due_s = self._audit.due_s if self._audit else inf
-        return min(self._reload_due_s, self._write_due_s, self._look_due_s, self.running.leaving.next_s, audit_due_s)
+        return min(self._reload_due_s, self._disk.due_s, self._look_due_s, self.running.leaving.next_s, audit_due_s)
 
     @property
     def is_done(self) -> bool:
@@ -116,8 +117,8 @@ class Rollout:
         now_s = monotonic()
         if self.running.leaving.next_s <= now_s:
             self._delete_leavers(now_s)
-        if self._write_due_s <= now_s:
-            self._write()
+        if self._disk.due_s <= now_s:
+            self._disk.look(self.running.document, now_s)
         if self._reload_due_s <= now_s:
             self._reload()
         if self._look_due_s <= now_s:
@@ -149,8 +150,7 @@ class Rollout:
 
     def reload_files(self) -> None:
         """Have HAProxy load the files on disk again, as SIGUSR1 asks for (COMPAT.md 2.4)."""
-        if self._write_due_s < inf:
-            self._write()
+        self._disk.catch_up(self.running.document)
         outcome = self._tools.applier.reload()
         self._tools.journal.write("reload", ok=outcome.ok, seconds=outcome.seconds, reasons=["SIGUSR1"])
         if outcome.ok and self.running.document is not None:
@@ -158,16 +158,20 @@ class Rollout:
         elif not outcome.ok:
             log.error("HAProxy could not load the files on disk: %s", outcome.log)
 
+    def finish(self) -> None:
+        """Have the files say what HAProxy runs, before nobody looks after it any more."""
+        self._disk.catch_up(self.running.document)
+
     def haproxy_exited(self) -> None:
         """Learn that HAProxy is gone; its supervisor starts it again."""
-        self._gone = True
+        self._gone, self._stale = True, self._disk.is_behind
 
     def haproxy_started(self) -> None:
         """Learn that HAProxy serves: for the first time, or again on the files on disk."""
         if not self._gone:
             return
         self._gone = False
-        if self.running.document is not None and self._write_due_s == inf:
+        if self.running.document is not None and not self._stale:
             self.running.loaded(self.running.document)
             self._ask_capabilities()
         else:
@@ -188,7 +192,7 @@ class Rollout:
         now_s = monotonic()
         self.running.changed(document, plan.live.keys(), plan.changes, now_s)
         self._decider.accepted(plan.live.keys())
-        self._write_due_s = min(self._write_due_s, now_s + WRITE_AFTER_S)
+        self._disk.changed(now_s)
         if phases:
             self._tools.journal.write(
                 "live",
@@ -258,7 +262,9 @@ class Rollout:
             return True
         if not self._plan(document).reload:
             return False
-        return bool(self.running.stopped) or self.running.document.rendering().texts != document.rendering().texts
+        if self.running.stopped or self.running.document.listening != document.listening:
+            return True
+        return self.running.document.rendering().texts != document.rendering().texts
 
     def _agree(self, document: Document) -> bool:
         """Learn that HAProxy already runs ``document``, but for what can be changed live."""
@@ -305,8 +311,7 @@ class Rollout:
 
     def _apply(self, document: Document) -> bool:
         plan, started_s = self._plan(document), monotonic()
-        if self._write_due_s < inf:
-            self._write()  # if the load fails, these are the files that stay
+        self._disk.catch_up(self.running.document)  # if the load fails, these are the files that stay
         outcome = self._tools.applier.apply(document.rendering())
         now_s = monotonic()
         self._tools.journal.write(
@@ -344,17 +349,6 @@ class Rollout:
             self.running.capabilities, self.running.why_reloads_only = None, str(error)
             if before != str(error):
                 log.warning("every change needs a reload, since HAProxy's Runtime API cannot be used: %s", error)
-
-    def _write(self) -> None:
-        """Have the files on disk say what HAProxy runs."""
-        self._write_due_s = inf
-        if self.running.document is None:
-            return
-        try:
-            self._tools.applier.write(self.running.document.rendering())
-        except PublishError as error:
-            log.error("%s; tried again in %.0f s", error, FIRST_RETRY_S)
-            self._write_due_s = monotonic() + FIRST_RETRY_S
 
     def _delete_leavers(self, now_s: float) -> None:
         """Delete servers that left, as far as HAProxy lets them go."""
