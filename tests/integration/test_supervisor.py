@@ -452,6 +452,7 @@ def test_below_tini_that_signals_its_whole_group_what_is_held_is_finished_and_or
     stage.write()
     tini = stage.start(below=[str(TINI), "-g", "--"])
     until(stage.is_up)
+    stage.controller_pid()
     [supervisor] = psutil.Process(tini.pid).children()
     with held_connection(stage.port) as held:
         tini.send_signal(signal.SIGHUP)
