@@ -13,8 +13,9 @@ HEADING = """\
 
 Made from `fastlb/flags.py` by `make docs`; a test holds both equal.
 
-`fastlb sse` and `fastlb poll` take every flag but the last group; `fastlb render` takes the groups *Marathon*,
-*generation* and *render*. `fastlb demo` and `fastlb simulate` have flags of their own: `--help` shows them.
+`fastlb sse` and `fastlb poll` take every flag but the last two groups; `fastlb render` takes the groups *Marathon*,
+*generation* and *render*, `fastlb explain` takes *generation* and *explain*. `fastlb demo` and `fastlb simulate` have
+flags of their own: `--help` shows them.
 
 Every flag can also be set by an environment variable. The command line beats the variable, the variable beats the
 default; an empty variable counts as unset. For a flag that takes no value the words `1`, `true`, `t`, `yes` and `y`
@@ -24,7 +25,7 @@ switch it on; a flag that takes several values takes them separated by commas or
 
 def page() -> str:
     """Return the text of the page."""
-    groups = [*DAEMON_FLAGS, ("render", flags.RENDER)]
+    groups = [*DAEMON_FLAGS, ("render", flags.RENDER), ("explain", flags.EXPLAIN)]
     return HEADING + "".join(f"\n## {title}\n\n{table(group)}" for title, group in groups)
 
 

@@ -66,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_daemon(subparsers, "sse", "follow Marathon's events and keep HAProxy as they say")
     _add_daemon(subparsers, "poll", "read Marathon every --poll-interval seconds and keep HAProxy as it says")
     _add_render(subparsers)
+    _add_explain(subparsers)
     for module in EXTRAS:
         importlib.import_module(module).add_parser(subparsers)
     controller = subparsers.add_parser("controller", description="what the supervisor runs; not for people")
@@ -87,6 +88,17 @@ def _add_render(subparsers: Subparsers) -> None:
     flags.add_flags(parser, "generation", flags.GENERATION, os.environ)
     flags.add_flags(parser, "Marathon", flags.MARATHON, os.environ)
     parser.set_defaults(run=_render)
+
+
+def _add_explain(subparsers: Subparsers) -> None:
+    text = "say why an app is routed, or is not; asks the running fastlb, or works offline with --apps-file"
+    parser = subparsers.add_parser("explain", help=text, description=text)
+    parser.add_argument("app_id", nargs="?", metavar="APP_ID", help="the app's id in Marathon")
+    flags.add_flags(parser, "what to explain", flags.EXPLAIN, os.environ)
+    flags.add_flags(
+        parser, "generation, for --apps-file; --run-dir names the running fastlb", flags.GENERATION, os.environ
+    )
+    parser.set_defaults(run=_explain)
 
 
 def _daemon(args: argparse.Namespace) -> int:
@@ -115,6 +127,12 @@ def _render(args: argparse.Namespace) -> int:
     from fastlb.once import render_command
 
     return render_command(args, os.environ)
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from fastlb.explain_command import explain_command
+
+    return explain_command(args, os.environ)
 
 
 def _usage(parser: argparse.ArgumentParser, subcommand: str, error: UsageError) -> NoReturn:

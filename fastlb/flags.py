@@ -194,6 +194,12 @@ RENDER = (
     Flag("--output-dir", str, None, "write haproxy.cfg and the maps here instead of printing", "DIR"),
 )
 
+EXPLAIN = (
+    Flag("--apps-file", str, None, "explain what this answer of Marathon would lead to (- is standard input)", "FILE"),
+    Flag("--all-problems", bool, False, "list everything in the cluster that is left out, one line each"),
+    Flag("--json", bool, False, "answer in JSON"),
+)
+
 
 def add_flags(parser: argparse.ArgumentParser, title: str, flags: tuple[Flag, ...], environ: Environment) -> None:
     """Add ``flags`` to ``parser`` as one group, their defaults taken from ``environ`` where it sets them."""

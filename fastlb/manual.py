@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fastlb.labels import TEMPLATE_LABELS, VALUE_LABELS
+from fastlb.labels import TEMPLATE_LABELS
+from fastlb.meanings import APP_MEANINGS, TEMPLATE_MEANINGS, VALUE_MEANINGS
 from fastlb.template_sources import template_sources
 from fastlb.templates import OFFERED
 
@@ -27,5 +28,7 @@ def manual(parser: argparse.ArgumentParser) -> str:
         label = f"Label: `HAPROXY_{{n}}_{name}`. " if name in TEMPLATE_LABELS else ""
         parts.append(f"\n### `HAPROXY_{name}`\n\n{label}Placeholders: {offered}.\n\n```\n{source.text}```\n")
     parts.append("\n## Labels\n\n")
-    parts += [f"- `HAPROXY_{{n}}_{name}`\n" for name in sorted((*VALUE_LABELS, *TEMPLATE_LABELS))]
+    meanings = VALUE_MEANINGS | {name: f"template: {text}" for name, text in TEMPLATE_MEANINGS.items()}
+    parts += [f"- `HAPROXY_{{n}}_{name}`: {text}\n" for name, text in sorted(meanings.items())]
+    parts += [f"- `{name}`: {text}\n" for name, text in sorted(APP_MEANINGS.items())]
     return "".join(parts)

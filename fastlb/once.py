@@ -36,8 +36,8 @@ def render_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     Raises UsageError, and FastlbError if the apps cannot be read at all.
     """
     rules = read_rules(args, environ)
-    catalogue = read_catalogue(args, environ, _haproxy(args, environ), read_paths(args))
-    documents = _read_documents(args, environ)
+    catalogue = read_catalogue(args, environ, haproxy_written_for(args, environ), read_paths(args))
+    documents = read_documents(args, environ)
     apps, notes = _read_apps(documents)
     surroundings = Surroundings(addresses=_addresses(apps, args.lru_cache_capacity))
     rendering = Renderer(catalogue, rules, read_limits(args)).render(desired_state(apps, rules, surroundings))
@@ -50,7 +50,7 @@ def render_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return ExitCode.FAILED if left_out and not rendering.services else ExitCode.OK
 
 
-def _haproxy(args: argparse.Namespace, environ: Mapping[str, str]) -> HAProxy | None:
+def haproxy_written_for(args: argparse.Namespace, environ: Mapping[str, str]) -> HAProxy | None:
     """Find the HAProxy whose version the text is for; without one the text is for the oldest supported."""
     try:
         return find_haproxy(args.haproxy, environ)
@@ -60,7 +60,8 @@ def _haproxy(args: argparse.Namespace, environ: Mapping[str, str]) -> HAProxy | 
         return None
 
 
-def _read_documents(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Any]:
+def read_documents(args: argparse.Namespace, environ: Mapping[str, str]) -> list[Any]:
+    """Return the apps' JSON, from a file or Marathon itself. Raises MarathonError if there is nothing to be had."""
     if args.apps_file is None:
         client = MarathonClient(read_marathon(args, environ))
         try:

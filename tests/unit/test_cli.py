@@ -30,7 +30,7 @@ def test_longhelp_prints_the_usage_in_a_fence_and_every_template_and_label(capsy
     manual = capsys.readouterr().out
     assert "```\nusage: fastlb" in manual
     assert all(f"### `HAPROXY_{name}`" in manual for name in NAMES)
-    assert all(f"- `HAPROXY_{{n}}_{name}`\n" in manual for name in (*TEMPLATE_LABELS, *VALUE_LABELS))
+    assert all(f"- `HAPROXY_{{n}}_{name}`: " in manual for name in (*TEMPLATE_LABELS, *VALUE_LABELS))
 
 
 @pytest.mark.parametrize("command", ["sse", "poll", "render"])

@@ -1,0 +1,48 @@
+"""``fastlb explain``: why an app is routed, or is not; asked of the running daemon, or of a saved answer of Marathon.
+
+Offline everything is decided as the daemon would do it, and then explained. The daemon is asked through the socket that
+only its own user can open.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from fastlb.decision import Decider
+from fastlb.errors import ExitCode, UsageError
+from fastlb.explain import all_problems, explain
+from fastlb.explain_text import as_json, as_text
+from fastlb.explanation import Unknown
+from fastlb.once import haproxy_written_for, read_documents
+from fastlb.render import Renderer
+from fastlb.resolver import Resolver
+from fastlb.settings import read_catalogue, read_limits, read_paths, read_rules
+from fastlb.store import Store
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+
+def explain_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Run ``fastlb explain``; return 1 if there is no such app. Raises FastlbError if nobody can be asked."""
+    if (args.app_id is None) is not args.all_problems:
+        raise UsageError("either an APP_ID or --all-problems has to be given")
+    decider = _decided(args, environ)
+    found = all_problems(decider) if args.all_problems else explain(args.app_id, decider)
+    sys.stdout.write(as_json(found) if args.json else as_text(found))
+    return ExitCode.FAILED if isinstance(found, Unknown) else ExitCode.OK
+
+
+def _decided(args: argparse.Namespace, environ: Mapping[str, str]) -> Decider:
+    """Decide about the apps of the file from scratch."""
+    rules = read_rules(args, environ)
+    catalogue = read_catalogue(args, environ, haproxy_written_for(args, environ), read_paths(args))
+    decider = Decider(Store(empty_grace_s=0.0), Renderer(catalogue, rules, read_limits(args)), rules)
+    decider.store.take(read_documents(args, environ), 0.0)
+    names = decider.names_to_resolve()
+    if names:
+        decider.learn_addresses(Resolver(args.lru_cache_capacity).addresses(names))
+    decider.decide()
+    return decider

@@ -1,0 +1,28 @@
+"""Secrets taken out of texts that people are shown: passwords and keys of userlists and of the statistics page.
+
+Pure. It errs on the side of hiding: what stands where a password stands is hidden, whatever it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+MASK = "***"
+
+_SECRET = re.compile(r"(?m)^(\s*user\s+\S+\s+(?:password|insecure-password)\s+|\s*stats\s+auth\s+[^\s:]+:)\S+")
+
+_HOLDS_PASSWORD = re.compile(r"(?<!WITH_)(?<!AND_)AUTH")
+
+
+def masked(text: str) -> str:
+    """Return a piece of configuration with its passwords hidden."""
+    return _SECRET.sub(rf"\1{MASK}", text)
+
+
+def masked_label(name: str, value: str) -> str:
+    """Return the value of a label with what may be its password hidden; ``name`` is all of its name."""
+    if not _HOLDS_PASSWORD.search(name.upper()):
+        return masked(value)
+    realm, _, rest = value.partition(":")
+    user, colon, _ = rest.partition(":")
+    return f"{realm}:{user}:{MASK}" if colon else MASK
