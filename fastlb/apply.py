@@ -94,7 +94,7 @@ class Applier:
 
     def reload(self) -> ReloadOutcome:
         """Have HAProxy load what is on disk, as SIGUSR1 asks for (COMPAT.md 2.4)."""
-        return self._loader.load()
+        return self._loader.reload()
 
     def keep_refused(self, rendering: Rendering) -> None:
         """Put a refused configuration where operators look for it (COMPAT.md 7.2 step 5)."""

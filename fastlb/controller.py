@@ -72,7 +72,8 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for folder in () if settings.dry else {settings.paths.config.parent, settings.paths.run_dir}:
         sweep(folder)
     inbox: Inbox = Inbox()
-    loader = _loader(settings, environ, inbox)
+    link = _link(environ, inbox)
+    loader = _loader(settings, link)
     applier = Applier(settings, rules, loader)
     store = Store(0.0 if settings.once else settings.empty_grace_s, expects_apps=applier.serves_apps)
     decider = Decider(store, Renderer(catalogue, rules, read_limits(args)), rules)
@@ -87,7 +88,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         journal=journal,
     )
     rollout = Rollout(settings, decider, tools, map_paths(rules))
-    hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal)
+    hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, link.beat if link else None)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
     with _signals(inbox):
         if stream:
@@ -116,10 +117,13 @@ def _runtime(settings: Settings) -> Runtime | None:
     return Runtime(RuntimeApi(settings.paths.runtime_socket, RUNTIME_TIMEOUT_S))
 
 
-def _loader(settings: Settings, environ: Mapping[str, str], inbox: Inbox) -> Loader:
+def _link(environ: Mapping[str, str], inbox: Inbox) -> SupervisorLink | None:
+    return SupervisorLink.from_environment(environ, lambda event: inbox.put(LinkEnded() if event is None else event))
+
+
+def _loader(settings: Settings, link: SupervisorLink | None) -> Loader:
     if settings.command:
         return CommandHAProxy(settings)
-    link = SupervisorLink.from_environment(environ, lambda event: inbox.put(LinkEnded() if event is None else event))
     return SupervisedHAProxy(link, settings) if link else UnattendedHAProxy(settings)
 
 

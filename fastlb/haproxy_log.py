@@ -12,7 +12,8 @@ import re
 TAIL_BYTES = 16_384
 
 _NOISE = re.compile(
-    rb"^\[NOTICE\].*CLI : '(?:New server registered|Server deleted)"
+    rb"CLI : (?:'server \S+' : )?(?:New server registered|Server deleted"
+    rb"|Server \S+ is (?:UP/READY \(leaving forced maintenance|going DOWN for maintenance))"
     rb"|Proxy \S+ stopped \(cumulated conns"
     rb"|'option idle-close-on-response' ignored for frontend"
     rb"|a 'redirect' rule placed after a 'use_backend' rule"

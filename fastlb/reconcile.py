@@ -26,10 +26,10 @@ from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetcherBroke, FetchFa
 from fastlb.marks import Reading
 from fastlb.mirroring import Mirroring
 from fastlb.reporter import Reporter
-from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
+from fastlb.supervisor_link import BEAT_EVERY_S, HAProxyExited, HAProxyStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from fastlb.decision import Decider
     from fastlb.fetching import Fetcher
@@ -52,11 +52,12 @@ GARBAGE_AFTER_S = 10.0
 
 @dataclass(slots=True)
 class Hands:
-    """The hands that the loop uses."""
+    """The hands that the loop uses; ``beat`` shows the supervisor, if there is one, that the loop goes round."""
 
     fetcher: Fetcher
     resolver: Resolver
     journal: Journal
+    beat: Callable[[], None] | None = None
 
 
 class Reconciler:
@@ -91,8 +92,11 @@ class Reconciler:
 
     def _take(self) -> list[Message]:
         """Wait for a message or the next timer, and return all that has arrived."""
+        if self._hands.beat:
+            self._hands.beat()
         due_s = min(self._mirroring.due_s(single=self._decider.store.complete), self._resync_due_s)
         due_s = min(due_s, self._reconcile_due_s, self._garbage_due_s, self._rollout.due_s)
+        due_s = min(due_s, monotonic() + BEAT_EVERY_S) if self._hands.beat else due_s
         messages: list[Message] = []
         try:
             messages.append(self._inbox.get(timeout=max(0.0, due_s - monotonic())))
@@ -113,8 +117,7 @@ class Reconciler:
         if now_s >= self._reconcile_due_s:
             self._reconcile_due_s = inf
             self._reconcile()
-        if monotonic() >= self._rollout.due_s:
-            self._rollout.run_due()
+        if monotonic() >= self._rollout.due_s and self._rollout.run_due():
             self._say()
 
     def _stop_what_ends(self, messages: Iterable[Message]) -> None:
@@ -271,10 +274,11 @@ class Reconciler:
             self._exit = ExitCode.OK
             return
         self._rollout.bring_about(document, self._marked_at_s, at_once=self._settings.once)
-        self._say()
+        if self._rollout.is_done or self._settings.once:
+            self._say()
         if self._settings.once:
             self._exit = ExitCode.OK
 
     def _say(self) -> None:
-        """Say what is new about apps."""
+        """Say what is new about apps; not while a trial is waited for, which may change it."""
         self._reporter.say(self._decider.notes, self._decider.quarantine.refused, self._decider.warning)

@@ -112,19 +112,21 @@ class Rollout:
         if at_once:
             self._reload()
 
-    def run_due(self) -> None:
-        """Do what is due by now."""
+    def run_due(self) -> bool:
+        """Do what is due by now; return whether what was decided has been tried on HAProxy."""
         now_s = monotonic()
+        tries = self._reload_due_s <= now_s
         if self.running.leaving.next_s <= now_s:
             self._delete_leavers(now_s)
         if self._disk.due_s <= now_s:
             self._disk.look(self.running.document, now_s)
-        if self._reload_due_s <= now_s:
+        if tries:
             self._reload()
         if self._look_due_s <= now_s:
             self._look_after_old_workers()
         if self._audit and self._audit.due_s <= now_s:
             self._check(self._audit)
+        return tries
 
     def stop_tasks(self, ending: Mapping[str, Collection[str]]) -> None:
         """Take the servers of tasks that are being ended, by app, out at once; what Marathon answers decides the rest.
@@ -151,6 +153,7 @@ class Rollout:
     def reload_files(self) -> None:
         """Have HAProxy load the files on disk again, as SIGUSR1 asks for (COMPAT.md 2.4)."""
         self._disk.catch_up(self.running.document)
+        self._tools.old_workers.make_room(inf, self._kept)
         outcome = self._tools.applier.reload()
         self._tools.journal.write("reload", ok=outcome.ok, seconds=outcome.seconds, reasons=["SIGUSR1"])
         if outcome.ok and self.running.document is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,17 @@ def test_a_reload_by_somebody_else_ends_the_adoption(running):
     running.wait_for("reload", kill_controller(running), ok=True)
     assert running.worker() != worker
     assert running.journal("reload", start)
+
+
+def test_a_controller_that_hangs_is_replaced_and_one_that_has_nothing_to_do_is_not(own_cluster, door):
+    own_cluster.load([app("web", next(ports))])
+    door.up(own_cluster.url, "--controller-timeout", "5")
+    time.sleep(7)  # the point is what does not happen meanwhile
+    controller, start = door.controller(), door.now()
+    assert "has been silent" not in door.log()
+    controller.suspend()
+    door.wait_for("reload", start, ok=True)
+    assert (door.controller() != controller, door.status("web.test")) == (True, 200)
 
 
 def test_the_supervisor_stays_small_beside_what_it_supervises(running):

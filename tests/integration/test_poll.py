@@ -146,21 +146,21 @@ def test_the_daemon_reads_every_poll_interval_without_an_event_stream(own_cluste
     assert door.stop() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
-def test_signals_do_not_kill_the_polling_daemon(own_cluster, door, number):
+@pytest.mark.parametrize(("number", "done"), [(signal.SIGHUP, "live"), (signal.SIGUSR1, "reload")])
+def test_signals_do_not_kill_the_polling_daemon(own_cluster, door, number, done):
     own_cluster.load([app("web", next(ports))])
     start = door.up(own_cluster.url, mode="poll", POLL_INTERVAL="600").now()
     own_cluster.scale("/web", 4)
     own_cluster.wait_idle()
     door.process.send_signal(number)
-    assert door.wait_for("reload", start, ok=True)
+    assert door.wait_for(done, start)
     assert (len(door.answering("web.test")) == 4) is (number == signal.SIGHUP)
     assert door.stop() == 0
 
 
 def test_one_pass_reloads_a_haproxy_that_runs_in_its_run_folder(own_cluster, door):
     own_cluster.load([app("web", next(ports))])
-    door.up(own_cluster.url, mode="poll", POLL_INTERVAL="600")
+    door.up(own_cluster.url, "--audit-interval", "0", mode="poll", POLL_INTERVAL="600")
     own_cluster.scale("/web", 4)
     own_cluster.wait_idle()
     assert once(door, own_cluster.url).returncode == 0
@@ -223,8 +223,12 @@ def test_a_haproxy_that_somebody_else_runs_is_reloaded_by_the_command(own_cluste
     start = door.now()
     own_cluster.scale("/web", 3)
     own_cluster.wait_idle()
-    door.wait_for("reload", start, ok=True)
     door.wait_for_tasks(own_cluster, "web")
+    assert door.journal("reload", start) == [], "its Runtime API can be reached"
+    own_cluster.create_app(app("new", next(ports)))
+    own_cluster.wait_idle()
+    door.wait_for("reload", start, ok=True)
+    door.wait_for_tasks(own_cluster, "new")
     calls = (door.folder / "calls").read_text().count("called")
     assert calls == len(door.journal("reload"))
     assert door.stop(keeps_haproxy=True) == 0

@@ -103,7 +103,7 @@ def test_an_app_that_becomes_bad_keeps_its_last_good_form_with_its_present_tasks
     good = door.up(own_cluster.url).config()
     own_cluster.update_app("/web", labels("web", **wrong))
     own_cluster.wait_idle()
-    assert "its last good form stays until it changes" in door.wait_for_line("app /web: ")
+    assert "its last good form stays until it changes" in door.wait_for_line("reporter: app /web: ")
     door.wait_for_tasks(own_cluster, "web")
     own_cluster.scale("/web", 4)
     own_cluster.wait_idle()
@@ -111,7 +111,7 @@ def test_an_app_that_becomes_bad_keeps_its_last_good_form_with_its_present_tasks
     own_cluster.update_app("/other", labels("new"))
     own_cluster.wait_idle()
     door.wait_for_tasks(own_cluster, "other", "new.test")
-    assert len(door.lines("app /web: ")) == 1
+    assert len(door.lines("reporter: app /web: ")) == 1
     until(lambda: door.config().count("  server ") == good.count("  server ") + 2, said=door.log)
     own_cluster.update_app("/web", labels("web"))
     door.wait_for_line("app /web: nothing of it is left out any more")

@@ -108,7 +108,7 @@ def test_no_request_fails_while_the_app_is_scaled_up_and_down(cluster, door):
             cluster.kill_task(victim, scale=True)
 
     load = change_ten_times(door.up(cluster.url), cluster, change)
-    assert (load.failures, len(door.journal("reload")) > 10) == ([], True), door.log()
+    assert (load.failures, len(door.journal("live")) > 10) == ([], True), door.log()
 
 
 def test_no_request_fails_while_another_app_comes_and_goes(cluster, door):

@@ -28,6 +28,9 @@ class Script:
         self.restores = restores
         self.loaded = []
 
+    def reload(self):
+        return self.load()
+
     def load(self):
         self.loaded.append(self.config.read_text())
         ok = self.outcomes.pop(0) if self.outcomes else True
