@@ -25,6 +25,7 @@ DAEMON_FLAGS = (
     ("validation and reload", flags.APPLY),
     ("pace", flags.LOOP),
     ("polling", flags.POLL),
+    ("admin endpoints", flags.ADMIN),
     ("logging", flags.LOGGING),
 )
 EXTRAS = ("fastlb.simulator.cli", "fastlb.demo.cli")

@@ -16,14 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastlb import __version__, garbage, kernel
+from fastlb.admin.endpoints import Endpoints, Limits
+from fastlb.admin.loop import Loop
+from fastlb.admin.server import AdminServer
 from fastlb.apply import Applier
 from fastlb.asking import Asking
+from fastlb.board import Board
 from fastlb.certificates import usable_certificates
 from fastlb.decision import Decider
 from fastlb.errors import HAProxyError
 from fastlb.fetching import Fetcher
 from fastlb.files import sweep
 from fastlb.haproxy import find_haproxy
+from fastlb.history import History
 from fastlb.inbox import Inbox, LinkEnded, Signalled
 from fastlb.journal import Journal
 from fastlb.loading import CommandHAProxy, SupervisedHAProxy, UnattendedHAProxy
@@ -66,11 +71,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     haproxy = find_for(args, environ, settings)
     catalogue = read_catalogue(args, environ, haproxy, settings.paths)
     rules = usable_certificates(read_rules(args, environ), settings.paths, dry=settings.dry)
-    log.info(
-        "fastlb %s, hot path: %s, HAProxy: %s", __version__, kernel.CHOSEN, haproxy.version_text if haproxy else "none"
-    )
-    for folder in () if settings.dry else {settings.paths.config.parent, settings.paths.run_dir}:
-        sweep(folder)
+    _prepare(settings, haproxy)
     inbox: Inbox = Inbox()
     link = _link(environ, inbox)
     loader = _loader(settings, link)
@@ -80,17 +81,20 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     marathon = read_marathon(args, environ)
     fetcher = Fetcher(MarathonClient(marathon), Asking(settings.bulk_threshold), inbox)
     journal = Journal(Path(named) if (named := os.environ.get(JOURNAL)) else None)
+    history, board = History(), Board()
     tools = Tools(
         trial=Trial(None if settings.skip_validation else haproxy, rules.haproxy_dir, settings.validation_timeout_s),
         applier=applier,
         runtime=_runtime(settings),
         old_workers=OldWorkers(settings.paths, settings.old_workers, journal, ours=settings.command is None),
         journal=journal,
+        history=history,
     )
     rollout = Rollout(settings, decider, tools, map_paths(rules))
-    hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, link.beat if link else None)
+    beat = link.beat if link else None
+    hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, history, board, beat)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
-    with _signals(inbox):
+    with _signals(inbox), _admin_server(settings, board, inbox):
         if stream:
             stream.start()
         try:
@@ -101,6 +105,14 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 stream.stop()
 
 
+def _prepare(settings: Settings, haproxy: HAProxy | None) -> None:
+    """Say what runs, and clear away what a killed run left."""
+    found = haproxy.version_text if haproxy else "none"
+    log.info("fastlb %s, hot path: %s, HAProxy: %s", __version__, kernel.CHOSEN, found)
+    for folder in () if settings.dry else {settings.paths.config.parent, settings.paths.run_dir}:
+        sweep(folder)
+
+
 def find_for(args: argparse.Namespace, environ: Mapping[str, str], settings: Settings) -> HAProxy | None:
     """Return the HAProxy to validate with and write for. Raises HAProxyError if there has to be one."""
     try:
@@ -109,6 +121,22 @@ def find_for(args: argparse.Namespace, environ: Mapping[str, str], settings: Set
         if settings.dry or (settings.command and settings.skip_validation):
             return None
         raise
+
+
+@contextmanager
+def _admin_server(settings: Settings, board: Board, inbox: Inbox) -> Iterator[None]:
+    """Have the admin server run; a single pass has none."""
+    if settings.once or settings.dry:
+        yield
+        return
+    limits = Limits(settings.controller_timeout_s, settings.synced_within_s)
+    routes = Endpoints(settings.paths, limits, board, Loop(inbox)).routes()
+    server = AdminServer(settings.paths.admin_socket, settings.paths.local_socket, settings.access, routes)
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 def _runtime(settings: Settings) -> Runtime | None:

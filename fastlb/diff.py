@@ -62,6 +62,14 @@ class Plan:
         return commands.phases(gains, self.maps, losses)
 
     @property
+    def live_reasons(self) -> dict[str, list[str]]:
+        """Return, by app, why something is sent; nothing is for what differs only in maps, or where nobody looks."""
+        return {
+            app_id: [command.why for change in changes for command in (*change.gains, *change.losses)] or ["its maps"]
+            for app_id, changes in self.live.items()
+        }
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Return why a reload is needed; without reasons none is."""
         return tuple(chain.from_iterable(self.reload.values()))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from fastlb.admin.client import ask_fastlb
 from fastlb.decision import Decider
 from fastlb.errors import ExitCode, UsageError
 from fastlb.explain import all_problems, explain
@@ -29,10 +30,22 @@ def explain_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int
     """Run ``fastlb explain``; return 1 if there is no such app. Raises FastlbError if nobody can be asked."""
     if (args.app_id is None) is not args.all_problems:
         raise UsageError("either an APP_ID or --all-problems has to be given")
+    known, answer = _of_running(args) if args.apps_file is None else _of_file(args, environ)
+    sys.stdout.write(answer)
+    return ExitCode.OK if known else ExitCode.FAILED
+
+
+def _of_running(args: argparse.Namespace) -> tuple[bool, str]:
+    path = read_paths(args).local_socket
+    if args.all_problems:
+        return ask_fastlb(path, "/_fastlb/problems", json=args.json)
+    return ask_fastlb(path, "/_fastlb/explain", json=args.json, app=args.app_id)
+
+
+def _of_file(args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[bool, str]:
     decider = _decided(args, environ)
     found = all_problems(decider) if args.all_problems else explain(args.app_id, decider)
-    sys.stdout.write(as_json(found) if args.json else as_text(found))
-    return ExitCode.FAILED if isinstance(found, Unknown) else ExitCode.OK
+    return not isinstance(found, Unknown), as_json(found) if args.json else as_text(found)
 
 
 def _decided(args: argparse.Namespace, environ: Mapping[str, str]) -> Decider:

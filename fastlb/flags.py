@@ -189,6 +189,19 @@ LOGGING = (
     Flag("--log-level", str, "DEBUG", "CRITICAL, ERROR, WARNING, INFO, DEBUG or NOTSET", "L"),
 )
 
+ADMIN = (
+    Flag(
+        "--admin-access",
+        word,
+        [],
+        "who may use the administrative paths that begin so: any, off, or private, token and networks joined by +",
+        "PATH=WHO",
+        many="repeat",
+    ),
+    Flag("--admin-token-file", str, None, "file with the token that --admin-access may ask for", "PATH"),
+    Flag("--synced-within", seconds, 900.0, "/_fastlb/synced fails after so long without Marathon, seconds", "S"),
+)
+
 RENDER = (
     Flag("--apps-file", str, None, "read apps from this file (- is standard input) instead of Marathon", "FILE"),
     Flag("--output-dir", str, None, "write haproxy.cfg and the maps here instead of printing", "DIR"),

@@ -1,7 +1,7 @@
 """What the loop is told, by whom: the one thing that its threads share.
 
-Signal handlers, the event stream, the fetching thread and the supervisor's link put messages in; the loop takes them
-out. Messages are frozen values; none of them asks for an answer.
+Signal handlers, the event stream, the fetching thread, the supervisor's link and the admin server put messages in; the
+loop takes them out. Messages are frozen values; only `Asked` is answered.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from fastlb.events import EventArrived, StreamLost, StreamOpened
+from fastlb.questions import Asked
 from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
 
 if TYPE_CHECKING:
@@ -88,5 +89,6 @@ Message = (
     | HAProxyStarted
     | HAProxyExited
     | LinkEnded
+    | Asked
 )
 Inbox = SimpleQueue[Message]

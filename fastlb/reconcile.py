@@ -12,19 +12,22 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from queue import Empty
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from fastlb import garbage
+from fastlb.board import Board
 from fastlb.errors import ExitCode
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.fetching import listed
+from fastlb.history import History
 from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetcherBroke, FetchFailed, LinkEnded, Signalled
 from fastlb.marks import Reading
 from fastlb.mirroring import Mirroring
+from fastlb.questions import Asked, Known
 from fastlb.reporter import Reporter
 from fastlb.supervisor_link import BEAT_EVERY_S, HAProxyExited, HAProxyStarted
 
@@ -57,6 +60,8 @@ class Hands:
     fetcher: Fetcher
     resolver: Resolver
     journal: Journal
+    history: History = field(default_factory=History)
+    board: Board = field(default_factory=Board)
     beat: Callable[[], None] | None = None
 
 
@@ -67,26 +72,30 @@ class Reconciler:
         self._settings = settings
         self._decider = decider
         self._hands = hands
+        self._board = hands.board
         self._inbox = inbox
         self._rollout = rollout
         self._mirroring = Mirroring(settings.settle_s, settings.settle_max_s)
-        self._reporter = Reporter(hands.journal)
+        self._reporter = Reporter(hands.journal, hands.history)
         self._exit: ExitCode | None = None
         self._reconcile_due_s = inf
         self._garbage_due_s = inf
         self._resync_due_s = monotonic() + (FIRST_READ_WITHIN_S if settings.follow_events else 0.0)
         self._marked_at_s: float | None = None
-        self._fetch_failure = ""
         self._unread: dict[str, str] = {}
 
     def run(self) -> ExitCode:
         """Run until a signal, or until the one pass is done; return how the process shall end."""
         while self._exit is None:
             messages = self._take()
+            self._board.busy_since_s = monotonic()
             self._stop_what_ends(messages)
             for message in messages:
                 self._handle(message)
             self._run_timers()
+            if self._rollout.is_done and self._reconcile_due_s == inf:
+                self._board.agreed_s = self._board.read_s
+            self._board.busy_since_s = None
         self._rollout.finish()
         return self._exit
 
@@ -150,13 +159,10 @@ class Reconciler:
                 self._on_fetch_failed(message)
             case Signalled():
                 self._on_signal(message.number)
-            case HAProxyStarted():
-                self._hands.journal.write("haproxy_started", pid=message.pid)
-                self._rollout.haproxy_started()
-            case HAProxyExited():
-                log.error("%s; it is started again on the files on disk", message.said)
-                self._hands.journal.write("haproxy_exited", pid=message.pid, said=message.said)
-                self._rollout.haproxy_exited()
+            case HAProxyStarted() | HAProxyExited():
+                self._on_haproxy(message)
+            case Asked():
+                message.respond(Known(self._decider, self._rollout.running, self._hands.history))
             case LinkEnded() | FetcherBroke():
                 gone = "the supervisor is gone" if isinstance(message, LinkEnded) else "Marathon is read no longer"
                 log.error("%s; the controller ends, HAProxy goes on serving", gone)
@@ -166,6 +172,17 @@ class Reconciler:
         mark = message.mark
         if self._mirroring.note(mark, message.at_monotonic_s, self._decider.cannot_matter):
             self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids)
+
+    def _on_haproxy(self, message: HAProxyStarted | HAProxyExited) -> None:
+        if isinstance(message, HAProxyStarted):
+            self._board.haproxy_gone = ""
+            self._hands.journal.write("haproxy_started", pid=message.pid)
+            self._rollout.haproxy_started()
+        else:
+            log.error("%s; it is started again on the files on disk", message.said)
+            self._board.haproxy_gone = message.said
+            self._hands.journal.write("haproxy_exited", pid=message.pid, said=message.said)
+            self._rollout.haproxy_exited()
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
@@ -190,9 +207,9 @@ class Reconciler:
 
     def _on_fetch_failed(self, message: FetchFailed) -> None:
         self._mirroring.failed(message.reading, monotonic())
-        if self._fetch_failure != message.reason:
+        if self._board.fetch_failure != message.reason:
             log.error("Marathon cannot be read: %s; what HAProxy serves stays as it is", message.reason)
-        self._fetch_failure = message.reason
+        self._board.fetch_failure = message.reason
         self._hands.journal.write("fetch_failed", reason=message.reason)
         if self._settings.once:
             self._exit = ExitCode.FAILED
@@ -208,6 +225,7 @@ class Reconciler:
     def _on_apps_fetched(self, message: AppsFetched) -> None:
         self._can_be_read(message.answers.keys())
         taken = self._decider.store.take_apps(message.answers)
+        self._board.read_s = monotonic()
         self._record_fetch(taken.changed, message, sorted(message.answers))
         self._mirroring.answered(message.answers, monotonic(), self._decider.cannot_matter)
         if taken.order_unknown:
@@ -216,9 +234,9 @@ class Reconciler:
             self._reconcile_soon(message.marked_at_s)
 
     def _on_fetched(self, message: Fetched) -> None:
-        if self._fetch_failure:
+        if self._board.fetch_failure:
             log.info("Marathon can be read again")
-            self._fetch_failure = ""
+            self._board.fetch_failure = ""
         self._can_be_read(self._unread.keys())
         taken = self._decider.store.take(message.documents, monotonic())
         self._record_fetch(taken.changed, message, "everything")
@@ -231,6 +249,7 @@ class Reconciler:
             )
             self._mirroring.want_everything(monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S))
             return
+        self._board.read_s = monotonic()
         if missed:
             self._report_repair(missed)
         self._garbage_due_s = monotonic() + GARBAGE_AFTER_S

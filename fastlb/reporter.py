@@ -1,6 +1,6 @@
 """What is said about apps, once each: notes, refusals, and that an app is fine again.
 
-    notes, refusals --new or gone since the last time--> log lines, journal
+    notes, refusals --new or gone since the last time--> log lines, journal, history
 
 It must not know why something is left out; the notes say it.
 """
@@ -8,11 +8,13 @@ It must not know why something is left out; the notes say it.
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from fastlb.history import History
     from fastlb.journal import Journal
     from fastlb.model import Note
     from fastlb.quarantine import Refused
@@ -23,8 +25,9 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Remembers what has been said."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: Journal, history: History) -> None:
         self._journal = journal
+        self._history = history
         self._notes: frozenset[Note] = frozenset()
         self._refused: dict[str, str] = {}
         self._warning: str | None = None
@@ -43,6 +46,7 @@ class Reporter:
             instead = "it is left out" if refused[app_id].entirely else "its last good form stays"
             log.error("app %s: %s; %s until it changes", app_id, reason, instead)
             self._journal.write("refused", app=app_id, reason=reason)
+            self._history.note("refused", {app_id: [reason]}, time.time())
         for app_id in sorted(self._refused.keys() - reasons.keys()):
             self._journal.write("released", app=app_id)
         if warning is not None and warning != self._warning:

@@ -10,10 +10,10 @@ that are asked for together become one. One thread, which must not wait: what is
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from math import inf
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from fastlb.acceptance import find_acceptable
@@ -21,6 +21,7 @@ from fastlb.audit import Audit
 from fastlb.diff import Plan, compare
 from fastlb.disk import Disk
 from fastlb.errors import HAProxyError, PublishError, RuntimeApiError
+from fastlb.history import History
 from fastlb.running import Running
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Tools:
     runtime: Runtime | None
     old_workers: OldWorkers
     journal: Journal
+    history: History = field(default_factory=History)
 
 
 class Rollout:
@@ -197,6 +199,7 @@ class Rollout:
         self._decider.accepted(plan.live.keys())
         self._disk.changed(now_s)
         if phases:
+            self._tools.history.note("live", plan.live_reasons, time(), self._latency_s(now_s))
             self._tools.journal.write(
                 "live",
                 apps=sorted(plan.live)[:SHOWN_REASONS],
@@ -317,6 +320,8 @@ class Rollout:
         self._disk.catch_up(self.running.document)  # if the load fails, these are the files that stay
         outcome = self._tools.applier.apply(document.rendering())
         now_s = monotonic()
+        how = "reload" if outcome.ok else "reload failed"
+        self._tools.history.note(how, plan.reload, time(), self._latency_s(now_s))
         self._tools.journal.write(
             "reload",
             ok=outcome.ok,

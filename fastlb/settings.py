@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from fastlb.access import read_access
 from fastlb.dialect import Dialect, parse_version
 from fastlb.errors import UsageError
 from fastlb.generations import MIB, WorkerLimits
@@ -27,6 +28,7 @@ from fastlb.templates import Catalogue, default_options_text
 if TYPE_CHECKING:
     import argparse
 
+    from fastlb.access import Access
     from fastlb.flags import Environment
     from fastlb.haproxy import HAProxy
 
@@ -72,6 +74,16 @@ class Paths:
         return self.run_dir / "socket"
 
     @property
+    def admin_socket(self) -> Path:
+        """Return the socket of the admin server that HAProxy hands requests to."""
+        return self.run_dir / "admin.sock"
+
+    @property
+    def local_socket(self) -> Path:
+        """Return the socket of the admin server for whoever may open it."""
+        return self.run_dir / "local.sock"
+
+    @property
     def server_state(self) -> Path:
         """Return the file through which health states survive a reload."""
         return self.run_dir / "servers.state"
@@ -113,6 +125,8 @@ class Settings:
     resolver_capacity: int
     old_workers: WorkerLimits
     controller_timeout_s: float
+    access: Access
+    synced_within_s: float
 
 
 def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
@@ -218,7 +232,21 @@ def read_settings(args: argparse.Namespace) -> Settings:
             patience_s=args.reload_patience,
         ),
         controller_timeout_s=args.controller_timeout,
+        access=read_access(args.admin_access, _read_token(args.admin_token_file)),
+        synced_within_s=args.synced_within,
     )
+
+
+def _read_token(path: str | None) -> str:
+    if path is None:
+        return ""
+    try:
+        token = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--admin-token-file {path} cannot be read: {error}") from error
+    if not token:
+        raise UsageError(f"--admin-token-file {path} is empty")
+    return token
 
 
 def memory_there() -> int:
@@ -282,6 +310,7 @@ def read_catalogue(args: argparse.Namespace, environ: Environment, haproxy: HAPr
         "log_socket": str(SYSLOG_SOCKET) if SYSLOG_SOCKET.exists() else "",
         "runtime_socket": str(paths.runtime_socket),
         "server_state_file": str(paths.server_state),
+        "admin_socket": str(paths.admin_socket),
     }
     catalogue = Catalogue(template_sources(environ), dialect, surroundings)
     catalogue.head({"maxconn": args.maxconn, "strict_limits": True})
