@@ -46,7 +46,7 @@ class Access:
     def refusal(self, path: str, client: str, token: str) -> str:
         """Return why a client may not use a path, empty if it may; ``client`` is its address."""
         rule = next(rule for rule in self.rules if path.startswith(rule.path))
-        if rule.by_token and self.token and hmac.compare_digest(token.encode(), self.token.encode()):
+        if rule.by_token and hmac.compare_digest(_bytes(token), _bytes(self.token)):
             return ""
         address = _address(client)
         if address is not None and any(address in network for network in rule.networks):
@@ -92,6 +92,10 @@ def _network(word: str, text: str) -> Network:
         raise UsageError(
             f"--admin-access {text!r}: any, private, token, off or a network is needed: {error}"
         ) from error
+
+
+def _bytes(token: str) -> bytes:
+    return token.encode(errors="surrogatepass")
 
 
 def _address(client: str) -> Address | None:

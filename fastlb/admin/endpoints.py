@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from fastlb.admin.answers import json_answer, long_answer, text_answer
+from fastlb.admin.origins import came_through
 from fastlb.admin.processes import haproxy_pids
 from fastlb.explain import all_problems, explain
 from fastlb.explain_text import as_json, as_text
@@ -76,7 +77,7 @@ class Endpoints:
 
     async def _config(self, request: Request) -> StreamResponse:
         config, _, _ = await self._in_force()
-        if request["local"]:
+        if came_through(request, self._paths.local_socket):
             return await long_answer(request, config.encode(errors="surrogateescape"))
         if self._masked[0] is not config:
             self._masked = config, masked(config).encode(errors="surrogateescape")

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from fastlb.admin.answers import text_answer
 from fastlb.admin.loop import LoopBusyError
+from fastlb.admin.origins import came_through, client_of, token_of
 from fastlb.errors import FastlbError
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CLIENT = "X-Fastlb-Client"
-"""HAProxy puts the address of its client there, whatever the client sent."""
 START_WITHIN_S = 10.0
 STOP_WITHIN_S = 5.0
 REQUEST_WITHIN_S = 60.0
@@ -94,10 +93,10 @@ class AdminServer:
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        request["local"] = _sockname(request) == str(self._local)
-        refusal = "" if request["local"] else self._refusal(request)
-        if refusal:
-            return text_answer(f"{refusal}\n", status=403)
+        if not came_through(request, self._local):
+            refusal = self._access.refusal(request.path, client_of(request), token_of(request))
+            if refusal:
+                return text_answer(f"{refusal}\n", status=403)
         try:
             async with asyncio.timeout(REQUEST_WITHIN_S):
                 return await handler(request)
@@ -113,11 +112,6 @@ class AdminServer:
             log.exception("the admin endpoint %.200r failed; please report this", request.path)
             return text_answer("fastlb failed on this request; its log says more\n", status=500)
 
-    def _refusal(self, request: web.Request) -> str:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        given = token.strip() if scheme.lower() == "bearer" else ""
-        return self._access.refusal(request.path, request.headers.get(CLIENT, ""), given)
-
 
 def _listening(path: Path) -> socket.socket:
     """Return a socket at ``path`` for its owner alone, in the place of what an ended process left there."""
@@ -131,8 +125,3 @@ def _listening(path: Path) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def _sockname(request: web.Request) -> str:
-    transport = request.transport
-    return str(transport.get_extra_info("sockname")) if transport is not None else ""
