@@ -16,7 +16,7 @@ from math import inf
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
-from fastlb.acceptance import find_acceptable
+from fastlb.admission import Admission
 from fastlb.audit import Audit
 from fastlb.diff import Plan, compare
 from fastlb.disk import Disk
@@ -27,14 +27,12 @@ from fastlb.running import Running
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from fastlb.acceptance import Acceptance
     from fastlb.apply import Applier
     from fastlb.decision import Decider
     from fastlb.document import Document
     from fastlb.journal import Journal
     from fastlb.leaving import Due
     from fastlb.old_workers import OldWorkers
-    from fastlb.render import Rendering
     from fastlb.runtime import Runtime
     from fastlb.settings import Settings
     from fastlb.trial import Trial
@@ -43,7 +41,6 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 60.0
-MOST_BUSY_PORT_ROUNDS = 3
 SHOWN_REASONS = 20
 
 
@@ -68,6 +65,9 @@ class Rollout:
         self._tools = tools
         self._map_paths = map_paths
         self.running = Running(settings.drain_timeout_s)
+        self._admission = Admission(
+            decider, tools.trial, tools.applier, tools.journal, find_culprits=settings.find_culprits
+        )
         self._since_s: float | None = None
         self._wanted_since_s: float | None = None
         self._reload_due_s = inf
@@ -243,7 +243,16 @@ class Rollout:
         document = self._decider.decide()
         if not self._differs(document):
             return self._agree(document)
-        acceptance = self._accept(document.rendering())
+        now_s = monotonic()
+        waited_s = now_s - (self._wanted_since_s or now_s)
+        self._kept = {service.backend for service in document.services if service.options.keep_connections}
+        wait_s = self._tools.old_workers.make_room(waited_s, self._kept)
+        if wait_s > 0:
+            self._reload_due_s = now_s + wait_s
+            return False
+        if self.running.document is not None and self._admission.changes_pass(waited_s) and self._apply(document):
+            return True
+        acceptance = self._admission.accept(document, waited_s)
         if acceptance.rendering is None:
             log.error(
                 "HAProxy refuses the configuration and no app is to blame: %s; the files on disk and what HAProxy "
@@ -252,15 +261,7 @@ class Rollout:
             )
             self._tools.applier.keep_refused(document.rendering())
             return False
-        if not self._differs(document):
-            return self._agree(document)
-        self._kept = {service.backend for service in document.services if service.options.keep_connections}
-        wanted_for_s = monotonic() - (self._wanted_since_s or monotonic())
-        wait_s = self._tools.old_workers.make_room(wanted_for_s, self._kept)
-        if wait_s > 0:
-            self._reload_due_s = monotonic() + wait_s
-            return False
-        return self._apply(document)
+        return self._apply(document) if self._differs(document) else self._agree(document)
 
     def _differs(self, document: Document) -> bool:
         """Whether a reload is still needed; what comes out as the same text does not need one."""
@@ -282,38 +283,6 @@ class Rollout:
             self._decider.accepted(set(self._decider.changed))
         self._tools.journal.write("agreed", services=document.listening)
         return True
-
-    def _accept(self, rendering: Rendering) -> Acceptance:
-        """Find what HAProxy accepts and can listen for."""
-        find, started_s, before = self._settings.find_culprits, monotonic(), self._tools.trial.count
-        acceptance = find_acceptable(self._decider, self._tools.trial, rendering, find_culprits=find)
-        for _ in range(MOST_BUSY_PORT_ROUNDS):
-            if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
-                break
-            rendering = self._decider.decide().rendering()
-            acceptance = find_acceptable(self._decider, self._tools.trial, rendering, find_culprits=find)
-        self._tools.journal.write(
-            "tried",
-            ok=acceptance.rendering is not None,
-            trials=self._tools.trial.count - before,
-            seconds=monotonic() - started_s,
-            waited_s=started_s - (self._wanted_since_s or started_s),
-            refused=sorted(self._decider.quarantine.refused),
-        )
-        return acceptance
-
-    def _refuse_busy_ports(self, rendering: Rendering) -> bool:
-        """Refuse the services whose new port somebody else holds; return whether there were any."""
-        refused = False
-        for bind, line in self._tools.applier.busy_binds(rendering):
-            reason = f"{bind.host}:{bind.port} cannot be listened on: {bind.reason}"
-            owners = rendering.apps_of_lines([line])
-            if not owners:
-                log.error("%s, and HAProxy needs it itself", reason)
-            for app_id in owners:
-                self._decider.quarantine.refuse(app_id, reason, self._decider.store.apps)
-                refused = True
-        return refused
 
     def _apply(self, document: Document) -> bool:
         plan, started_s = self._plan(document), monotonic()

@@ -92,15 +92,21 @@ class Running:
                 self.leaving.begin(change.backend, server, now_s, delete_after_s)
 
     def stop(self, app_id: str, places: Collection[tuple[str, int]]) -> tuple[dict[str, Backend], list[Command]]:
-        """Return what takes the servers at these addresses and ports out, and the backends as they are afterwards."""
+        """Return what takes the servers at these addresses and ports out, and the backends as they are afterwards.
+
+        Not the last ones of a backend: in a deployment those that replace them are there already, and are known with
+        the next answer.
+        """
         stopped: dict[str, Backend] = {}
         commands: list[Command] = []
         if self.document is None or self.capabilities is None:
             return stopped, commands
         for written in self.document.part(app_id).written:
             backend = self.backend(written)
-            more, after = stop(backend, names_at(backend, places))
-            if more and not backend.unfit:
+            names = names_at(backend, places)
+            serving = {name for name, server in backend.servers.items() if not server.disabled}
+            more, after = stop(backend, names)
+            if more and not backend.unfit and serving - set(names):
                 commands += more
                 stopped[backend.name] = after
         return stopped, commands

@@ -41,6 +41,13 @@ class FullDisk:
         raise PublishError("no room for a trial")
 
 
+class Nobody:
+    """No old workers."""
+
+    def make_room(self, _waited_s, _kept):
+        return 0.0
+
+
 @pytest.fixture
 def loop(tmp_path):
     """A loop whose store has not been filled yet, with its fetcher."""
@@ -48,7 +55,7 @@ def loop(tmp_path):
     settings = read_settings(build_parser().parse_args([*argv, "--run-dir", str(tmp_path)]))
     decider = Decider(Store(100.0), renderer_of(), rules_of())
     fetcher, trial, journal = Fetcher(), FullDisk(), Journal(None)
-    tools = Tools(trial, applier=None, runtime=None, old_workers=None, journal=journal)
+    tools = Tools(trial, applier=None, runtime=None, old_workers=Nobody(), journal=journal)
     rollout = Rollout(settings, decider, tools, {})
     reconciler = Reconciler(settings, decider, rollout, Hands(fetcher, None, journal), SimpleQueue())
     return SimpleNamespace(

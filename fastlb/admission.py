@@ -1,0 +1,93 @@
+"""Whether HAProxy would take a document: the changed apps by themselves first, the whole only if it has to be.
+
+    what changed --trial--> ok: HAProxy's own reload reads the whole, and its old worker serves on if it cannot
+                       '--> not ok, or nothing ran before: the whole --trial, blame--> without those to blame
+
+To check the whole takes as long as half a reload, for text that was accepted before. What a trial of the changes cannot
+see, a name that two apps share, the reload sees; then the files of before are put back and the whole is tried.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from fastlb.acceptance import find_acceptable
+
+if TYPE_CHECKING:
+    from fastlb.acceptance import Acceptance
+    from fastlb.apply import Applier
+    from fastlb.decision import Decider
+    from fastlb.document import Document
+    from fastlb.journal import Journal
+    from fastlb.render import Rendering
+    from fastlb.trial import Trial
+
+log = logging.getLogger(__name__)
+
+MOST_ALONE = 100
+"""More changed apps than that are tried with all others."""
+MOST_BUSY_PORT_ROUNDS = 3
+
+
+class Admission:
+    """Tries documents. ``find_culprits``: whether the apps to blame are looked for."""
+
+    def __init__(
+        self, decider: Decider, trial: Trial, applier: Applier, journal: Journal, *, find_culprits: bool
+    ) -> None:
+        self._decider = decider
+        self._trial = trial
+        self._applier = applier
+        self._journal = journal
+        self._find_culprits = find_culprits
+
+    def changes_pass(self, waited_s: float) -> bool:
+        """Whether HAProxy would take what has changed since it took all. Raises PublishError."""
+        changed = set(self._decider.changed)
+        if not changed or len(changed) > MOST_ALONE:
+            return False
+        started_s, rendering = monotonic(), self._decider.only(changed).rendering()
+        ok = self._trial.run(rendering).ok and not self._applier.busy_binds(rendering)
+        self._note(ok=ok, trials=1, started_s=started_s, waited_s=waited_s)
+        return ok
+
+    def accept(self, document: Document, waited_s: float) -> Acceptance:
+        """Find what of the whole HAProxy would take and can listen for. Raises PublishError."""
+        started_s, before = monotonic(), self._trial.count
+        acceptance = self._acceptable(document)
+        for _ in range(MOST_BUSY_PORT_ROUNDS):
+            if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
+                break
+            acceptance = self._acceptable(self._decider.decide())
+        ok = acceptance.rendering is not None
+        self._note(ok=ok, trials=self._trial.count - before, started_s=started_s, waited_s=waited_s)
+        return acceptance
+
+    def _acceptable(self, document: Document) -> Acceptance:
+        find = self._find_culprits
+        return find_acceptable(self._decider, self._trial, document.rendering(), find_culprits=find)
+
+    def _refuse_busy_ports(self, rendering: Rendering) -> bool:
+        """Refuse the services whose new port somebody else holds; return whether there were any."""
+        refused = False
+        for bind, line in self._applier.busy_binds(rendering):
+            reason = f"{bind.host}:{bind.port} cannot be listened on: {bind.reason}"
+            owners = rendering.apps_of_lines([line])
+            if not owners:
+                log.error("%s, and HAProxy needs it itself", reason)
+            for app_id in owners:
+                self._decider.quarantine.refuse(app_id, reason, self._decider.store.apps)
+                refused = True
+        return refused
+
+    def _note(self, *, ok: bool, trials: int, started_s: float, waited_s: float) -> None:
+        self._journal.write(
+            "tried",
+            ok=ok,
+            trials=trials,
+            seconds=monotonic() - started_s,
+            waited_s=waited_s,
+            refused=sorted(self._decider.quarantine.refused),
+        )
