@@ -11,10 +11,10 @@ A batch is one connection: its commands are all carried out, whatever the first 
 from __future__ import annotations
 
 from itertools import chain
-from re import fullmatch, match
+from re import MULTILINE, fullmatch, search
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastlb.capabilities import Capabilities
+from fastlb.capabilities import AT_RUN_TIME, Capabilities
 from fastlb.commands import NO_BACKEND, PREPARED, Command, MapSwap, batches, last_line
 from fastlb.errors import RuntimeApiError
 from fastlb.seen import read_map, read_servers
@@ -41,12 +41,20 @@ class Runtime:
         self._api = api
 
     def capabilities(self) -> Capabilities:
-        """Ask which version runs, which need not be the program that was found. Raises RuntimeApiError."""
-        said = self._api.info().get("Version", "")
-        numbers = match(r"(\d+)\.(\d+)(?:\.(\d+))?", said)
-        if numbers is None:
-            raise RuntimeApiError(f"`show info` on {self._api.socket_path} names the version {said!r}")
-        return Capabilities(tuple(int(number or 0) for number in numbers.groups()))
+        """Ask which version runs, which need not be the program that was found, and what the socket may be used for.
+
+        Raises RuntimeApiError if it cannot be changed while it runs; the head may have been written by somebody else.
+        """
+        info, level = self._api.ask_all(["show info", "show cli level"])
+        said = search(r"^Version: (((\d+)\.(\d+)(?:\.(\d+))?).*)", info, MULTILINE)
+        if said is None:
+            raise RuntimeApiError(f"`show info` on {self._api.socket_path} names no version")
+        version = tuple(int(number or 0) for number in said.groups()[2:])
+        if version < AT_RUN_TIME:
+            raise RuntimeApiError(f"HAProxy {said[1]} at {self._api.socket_path} is too old to be changed live")
+        if level.strip() != "admin":
+            raise RuntimeApiError(f"{self._api.socket_path} has the level {level.strip()[:99]!r}, not `level admin`")
+        return Capabilities(version)
 
     def carry_out(self, phases: Iterable[Phase]) -> Outcome:
         """Do all steps, phase by phase, up to the first doubt; never raises."""

@@ -126,9 +126,24 @@ def test_text_that_would_end_early_is_never_sent(tmp_path, text):
         RuntimeApi(tmp_path / "none", TIMEOUT_S).ask_with("add map @1 m", text)
 
 
-@pytest.mark.parametrize("said", [b"Version: new\n", b"Name: HAProxy\n", b"hello\n"])
-def test_a_version_that_cannot_be_read_is_an_error(tmp_path, said):
-    with listening(tmp_path / "s", said), pytest.raises(RuntimeApiError, match="version"):
+def at_the_start(info: bytes, level: bytes = b"admin") -> bytes:
+    """What HAProxy answers when it is asked what it can do."""
+    return b"\n> " + info + b"\n\n> " + level + b"\n\n> "
+
+
+UNUSABLE = {
+    "no number": (at_the_start(b"Version: new"), "names no version"),
+    "no version": (at_the_start(b"Name: HAProxy"), "names no version"),
+    "not HAProxy": (b"hello\n", "0 replies"),
+    "too old": (at_the_start(b"Name: HAProxy\nVersion: 2.4.22"), "HAProxy 2.4.22 at .* is too old"),
+    "operator": (at_the_start(b"Version: 2.8.10", b"operator"), "level 'operator', not `level admin`"),
+    "user": (at_the_start(b"Version: 2.8.10", b"user"), "level 'user'"),
+}
+
+
+@pytest.mark.parametrize(("answer", "doubt"), UNUSABLE.values(), ids=UNUSABLE)
+def test_a_haproxy_that_cannot_be_changed_live_is_an_error(tmp_path, answer, doubt):
+    with listening(tmp_path / "s", answer), pytest.raises(RuntimeApiError, match=doubt):
         runtime(tmp_path / "s").capabilities()
 
 
@@ -136,7 +151,7 @@ def test_a_version_that_cannot_be_read_is_an_error(tmp_path, said):
     ("said", "version"), [(b"2.6.12-1+deb12u4", (2, 6, 12)), (b"3.4.7-1", (3, 4, 7)), (b"3.5-dev5-ab12", (3, 5, 0))]
 )
 def test_what_haproxy_can_do_is_known_from_the_version_that_answers(tmp_path, said, version):
-    with listening(tmp_path / "s", b"Name: HAProxy\nVersion: " + said + b"\n\n"):
+    with listening(tmp_path / "s", at_the_start(b"Name: HAProxy\nVersion: " + said)):
         assert runtime(tmp_path / "s").capabilities().version == version
 
 
