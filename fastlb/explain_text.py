@@ -17,7 +17,7 @@ from fastlb.explanation import Explanation, Unknown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from fastlb.explanation import Change, LabelReport, ServiceReport, TaskReport
+    from fastlb.explanation import Change, LabelReport, ServerNow, ServiceReport, TaskReport
 
 LONGEST_VALUE = 300  # characters
 
@@ -64,6 +64,7 @@ def _explanation(explanation: Explanation) -> Iterator[str]:
         yield ""
         yield from _service(service)
     yield from _titled("tasks", [_task(task) for task in explanation.tasks])
+    yield from _titled("servers as HAProxy sees them now", [_server(server) for server in explanation.servers])
     yield from _titled("labels", [line for label in explanation.labels for line in _label(label)])
     yield from _titled("last changes", [_change(change) for change in explanation.changes])
     yield from _titled("what is written", [line for service in explanation.services for line in _written(service)])
@@ -100,6 +101,12 @@ def _task(task: TaskReport) -> str:
     state = task.state or "no state"
     why = f": {task.why}" if task.why else ""
     return harmless(f"{task.verdict:<8}  {task.id or 'no id'}  {task.host or 'no host'}  {state}  {places}{why}")
+
+
+def _server(server: ServerNow) -> str:
+    check = f", check {server.check}" if server.check else ""
+    load = f"{server.sessions} connection(s), {server.queued} waiting"
+    return harmless(f"{server.status:<8}  {server.address}  {server.name} for {server.for_s} s{check}; {load}")
 
 
 def _label(label: LabelReport) -> Iterator[str]:

@@ -106,10 +106,25 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerNow:
+    """One server as HAProxy sees it right now, in HAProxy's words; ``for_s`` is for how many seconds."""
+
+    backend: str
+    name: str
+    address: str
+    status: str
+    check: str
+    sessions: int
+    queued: int
+    for_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """All about one app. ``known_as`` is its id to HAProxy, ``group`` the apps of its deployment group, if any.
 
-    ``problems`` concern the whole app; it may be exposed in spite of them, in an older form.
+    ``problems`` concern the whole app; it may be exposed in spite of them, in an older form. ``servers`` are what
+    HAProxy says of them; without a running HAProxy there are none.
     """
 
     app_id: str
@@ -121,6 +136,7 @@ class Explanation:
     tasks: tuple[TaskReport, ...]
     labels: tuple[LabelReport, ...]
     changes: tuple[Change, ...]
+    servers: tuple[ServerNow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

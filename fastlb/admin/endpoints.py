@@ -10,7 +10,7 @@ import asyncio
 import json
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,9 +19,11 @@ from aiohttp import web
 from fastlb.admin.answers import json_answer, long_answer, text_answer
 from fastlb.admin.origins import came_through
 from fastlb.admin.processes import haproxy_pids
+from fastlb.admin.server_states import servers_now
+from fastlb.errors import HAProxyError
 from fastlb.explain import all_problems, explain
 from fastlb.explain_text import as_json, as_text
-from fastlb.explanation import Unknown
+from fastlb.explanation import Reason, Unknown
 from fastlb.files import read_text
 from fastlb.inbox import Signalled
 from fastlb.masking import masked
@@ -111,7 +113,18 @@ class Endpoints:
         if not app_id or len(app_id) > LONGEST_ID:
             return text_answer("which app? /_fastlb/explain?app=/its/id\n", status=400)
         found = await self._loop.ask(partial(_explained, app_id))
-        return _found(request, found, status=404 if isinstance(found, Unknown) else 200)
+        if isinstance(found, Unknown):
+            return _found(request, found, status=404)
+        return _found(request, await asyncio.to_thread(self._with_servers, found))
+
+    def _with_servers(self, found: Explanation) -> Explanation:
+        """Add what HAProxy says of the servers; that it cannot be asked is a problem like others."""
+        backends = [service.backend for service in found.services if service.exposed]
+        try:
+            return replace(found, servers=servers_now(self._paths.runtime_socket, backends))
+        except HAProxyError as error:
+            problem = Reason("waiting", f"HAProxy does not say what it makes of its servers: {error}")
+            return replace(found, problems=(*found.problems, problem))
 
     async def _problems(self, request: Request) -> Response:
         return _found(request, await self._loop.ask(lambda known: all_problems(known.decider)))

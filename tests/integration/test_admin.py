@@ -115,6 +115,17 @@ def test_the_history_says_how_an_app_came_to_be(shared, cluster):
     assert len(changes) > 1
 
 
+def test_what_haproxy_says_of_its_servers_is_shown(shared, cluster):
+    wanted = {str(task["ports"][0]) for task in cluster.tasks("/web")}
+    until(lambda: {one["address"].rpartition(":")[2] for one in servers_of(shared, "/web")} == wanted)
+    assert {(one["backend"], one["queued"]) for one in servers_of(shared, "/web")} == {("web_24000", 0)}
+    assert "servers as HAProxy sees them now" in ask(shared, "/_fastlb/explain?app=/web")[2]
+
+
+def servers_of(door: FrontDoor, app_id: str) -> list[dict]:
+    return [one for one in ask_json(door, f"/_fastlb/explain?app={app_id}")[1]["servers"] if one["status"] != "MAINT"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
