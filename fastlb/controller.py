@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastlb import __version__, garbage, kernel
-from fastlb.admin.endpoints import Endpoints, Limits
-from fastlb.admin.loop import Loop
-from fastlb.admin.server import AdminServer
 from fastlb.apply import Applier
 from fastlb.asking import Asking
 from fastlb.board import Board
@@ -129,6 +126,11 @@ def _admin_server(settings: Settings, board: Board, inbox: Inbox) -> Iterator[No
     if settings.once or settings.dry:
         yield
         return
+    # Here, since whoever only checks settings needs none of it, and it takes a quarter of a second.
+    from fastlb.admin.endpoints import Endpoints, Limits
+    from fastlb.admin.loop import Loop
+    from fastlb.admin.server import AdminServer
+
     limits = Limits(settings.controller_timeout_s, settings.synced_within_s)
     routes = Endpoints(settings.paths, limits, board, Loop(inbox)).routes()
     server = AdminServer(settings.paths.admin_socket, settings.paths.local_socket, settings.access, routes)

@@ -4,6 +4,6 @@
              |                                                        |
              '--journal, processes--> watch --> board <---------------'--> view (terminal, or plain lines)
 
-What is said to the viewer is checked by requests through HAProxy, always. This file imports nothing: aiohttp and rich
-belong to the optional extra `demo`, and `fastlb` has to start without them.
+What is said to the viewer is checked by requests through HAProxy, always. This file imports nothing: rich belongs to
+the optional extra `demo`, and `fastlb` has to start without it.
 """

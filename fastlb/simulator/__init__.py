@@ -5,5 +5,5 @@ processes on the `agenda` let tasks and deployments take their time; what they s
 and to `tasks` as loopback listeners; `shapes` writes the JSON of the Marathon release in `dialects`. `server`
 holds it all together.
 
-This file imports nothing: aiohttp belongs to the optional extra `demo`, and `fastlb` has to start without it.
+This file imports nothing, since every start of `fastlb` reads it.
 """

@@ -1,6 +1,6 @@
 """`fastlb simulate`: a simulated Marathon in the foreground, until SIGTERM or SIGINT.
 
-aiohttp belongs to the optional extra `demo`, so what needs it is imported only when the command runs.
+What serves is imported only when the command runs, since every start of `fastlb` reads this file.
 """
 
 from __future__ import annotations
@@ -57,12 +57,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def run(args: argparse.Namespace) -> int:
-    """Serve until a signal says stop. Raises UsageError for a host that is not loopback, or without aiohttp."""
+    """Serve until a signal says stop. Raises UsageError for a host that is not loopback."""
     _refuse_other_hosts(args.host)
-    try:
-        from fastlb.simulator.server import SimulatedMarathon
-    except ImportError as error:
-        raise UsageError(f"the simulator needs the extra `demo` (pip install 'fastlb[demo]'): {error}") from error
+    from fastlb.simulator.server import SimulatedMarathon
+
     apps = _population(args)
     stop = threading.Event()
     former = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
