@@ -7,6 +7,7 @@ time -> an answer, whatever happens. A socket belongs to the user that fastlb ru
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -79,17 +80,19 @@ class AdminServer:
         app.add_routes(self._routes)
         runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE_S, handler_cancellation=True)
         await runner.setup()
+        ours: dict[Path, int] = {}
         try:
             for path in (self._front, self._local):
                 await web.SockSite(runner, _listening(path), backlog=BACKLOG).start()
+                ours[path] = path.stat().st_ino
             self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
             self._started.set()
             await stopped.wait()
         finally:
             self._stop = None
             await runner.cleanup()
-            for path in (self._front, self._local):
-                path.unlink(missing_ok=True)
+            for path, inode in ours.items():
+                _remove(path, inode)
 
     @web.middleware
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -115,6 +118,7 @@ class AdminServer:
 
 def _listening(path: Path) -> socket.socket:
     """Return a socket at ``path`` for its owner alone, in the place of what an ended process left there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     try:
@@ -125,3 +129,10 @@ def _listening(path: Path) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _remove(path: Path, inode: int) -> None:
+    """Remove a socket, unless the one there is that of a controller that was started meanwhile."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.stat().st_ino == inode:
+            path.unlink()

@@ -185,6 +185,16 @@ def test_the_endpoints_of_a_poll_are_there_too(door, own_cluster):
     assert ask(door, "/_haproxy_getconfig")[2] == door.config()
 
 
+def test_beside_a_haproxy_that_somebody_else_runs_the_local_socket_answers(door, own_cluster):
+    own_cluster.load([app("web", 24000)])
+    door.start(own_cluster.url, "--command", "true", "--reload-timeout", "1")
+    local = door.folder / "run" / "local.sock"
+    until(local.exists, said=door.log)
+    found = until(lambda: (answer := ask_fastlb(local, "/_fastlb/explain", app="/web"))[0] and answer[1])
+    assert found.startswith("app /web: exposed")
+    assert "what HAProxy has is not known" in found
+
+
 def test_without_a_controller_haproxy_says_so_and_goes_on_with_its_own_paths(door, own_cluster):
     own_cluster.load([app("web", 24000)])
     door.up(own_cluster.url)

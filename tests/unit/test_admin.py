@@ -91,6 +91,15 @@ def test_a_socket_that_a_killed_process_left_is_replaced(tmp_path):
         assert stage.get("/_fastlb/live")[0] == 200
 
 
+def test_the_socket_of_a_successor_stays(tmp_path):
+    with Stage(tmp_path) as successor:
+        with Stage(tmp_path) as stage:
+            stage.paths.admin_socket.unlink()
+            successor.server._front.touch()
+        assert stage.paths.admin_socket.exists()
+        stage.paths.admin_socket.unlink()
+
+
 def test_a_server_that_cannot_listen_is_said_and_costs_nothing_else(tmp_path, caplog):
     stage = Stage(tmp_path)
     stage.paths.admin_socket.mkdir()
