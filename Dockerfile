@@ -23,6 +23,9 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*.log /var/log/apt
 COPY --from=build /opt/fastlb /opt/fastlb
 ENV PATH=/opt/fastlb/bin:$PATH PYTHONUNBUFFERED=1
+# A HAPROXY_HEAD written for marathon-lb's image loads these four.
+COPY lua/fastlb.lua /marathon-lb/fastlb.lua
+RUN cd /marathon-lb && for name in getpids getconfig getmaps signalmlb; do ln -s fastlb.lua $name.lua; done
 # Templates of your own go to /marathon-lb/templates, as in marathon-lb's image.
 WORKDIR /marathon-lb
 EXPOSE 80 443 9090 9091
