@@ -6,6 +6,10 @@ It must not know who reads it. A reader sees the newest value of each field, and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastlb.census import Census
 
 
 @dataclass(slots=True)
@@ -22,3 +26,7 @@ class Board:
     """What its supervisor said when HAProxy ended, until it serves again."""
     fetch_failure: str = ""
     """Why Marathon cannot be read at present."""
+    event_s: float | None = None
+    """When the last event of Marathon arrived, wanted or not."""
+    census: Census | None = None
+    """How much there is, as last decided."""

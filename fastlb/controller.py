@@ -32,6 +32,7 @@ from fastlb.loading import CommandHAProxy, SupervisedHAProxy, UnattendedHAProxy
 from fastlb.marathon import EventStream, MarathonClient
 from fastlb.marathon_settings import read_marathon
 from fastlb.old_workers import OldWorkers
+from fastlb.rate_limit import Turns
 from fastlb.reconcile import Hands, Reconciler
 from fastlb.render import Renderer
 from fastlb.resolver import Resolver
@@ -57,6 +58,8 @@ ARGUMENTS = "FASTLB_CONTROLLER_ARGUMENTS"
 JOURNAL = "FASTLB_JOURNAL"
 RUNTIME_TIMEOUT_S = 2.0
 """HAProxy answers a batch of commands within milliseconds; the loop waits for it."""
+SCRAPE_TIMEOUT_S = 1.0
+"""Nobody but who scrapes waits for that."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -74,7 +77,8 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     loader = _loader(settings, link)
     applier = Applier(settings, rules, loader)
     store = Store(0.0 if settings.once else settings.empty_grace_s, expects_apps=applier.serves_apps)
-    decider = Decider(store, Renderer(catalogue, rules, read_limits(args)), rules)
+    renderer = Renderer(catalogue, rules, read_limits(args))
+    decider = Decider(store, renderer, rules)
     marathon = read_marathon(args, environ)
     fetcher = Fetcher(MarathonClient(marathon), Asking(settings.bulk_threshold), inbox)
     journal = Journal(Path(named) if (named := os.environ.get(JOURNAL)) else None)
@@ -91,7 +95,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     beat = link.beat if link else None
     hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, history, board, beat)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
-    with _signals(inbox), _admin_server(settings, board, inbox):
+    with _signals(inbox), _admin_server(settings, board, inbox, tools, renderer):
         if stream:
             stream.start()
         try:
@@ -121,7 +125,7 @@ def find_for(args: argparse.Namespace, environ: Mapping[str, str], settings: Set
 
 
 @contextmanager
-def _admin_server(settings: Settings, board: Board, inbox: Inbox) -> Iterator[None]:
+def _admin_server(settings: Settings, board: Board, inbox: Inbox, tools: Tools, renderer: Renderer) -> Iterator[None]:
     """Have the admin server run; a single pass has none."""
     if settings.once or settings.dry:
         yield
@@ -129,10 +133,16 @@ def _admin_server(settings: Settings, board: Board, inbox: Inbox) -> Iterator[No
     # Here, since whoever only checks settings needs none of it, and it takes a quarter of a second.
     from fastlb.admin.endpoints import Endpoints, Limits
     from fastlb.admin.loop import Loop
+    from fastlb.admin.metrics import MetricsEndpoints
     from fastlb.admin.server import AdminServer
+    from fastlb.metrics.exposition import Metrics
+    from fastlb.metrics.state import Sources
 
+    haproxy = RuntimeApi(settings.paths.runtime_socket, SCRAPE_TIMEOUT_S)
+    sources = Sources(board, renderer, tools.runtime, tools.old_workers, haproxy, settings.follow_events)
+    metrics = MetricsEndpoints(Metrics(sources, tools.journal), Turns(settings.snapshot_rate))
     limits = Limits(settings.controller_timeout_s, settings.synced_within_s)
-    routes = Endpoints(settings.paths, limits, board, Loop(inbox)).routes()
+    routes = [*Endpoints(settings.paths, limits, board, Loop(inbox)).routes(), *metrics.routes()]
     server = AdminServer(settings.paths.admin_socket, settings.paths.local_socket, settings.access, routes)
     server.start()
     try:

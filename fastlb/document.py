@@ -41,6 +41,8 @@ class Document:
         """How many services are written."""
         self.checked = 0
         """How many of their servers have a health check."""
+        self.servers = 0
+        """How many servers they have."""
 
     @property
     def notes(self) -> list[Note]:
@@ -110,6 +112,7 @@ class Document:
         twin._needing = {kind: list(app_ids) for kind, app_ids in self._needing.items()}
         twin.domains, twin.app_ids = self.domains.copy(), self.app_ids.copy()
         twin.listening, twin.checked, twin._rendering = self.listening, self.checked, self._rendering
+        twin.servers = self.servers
         return twin
 
     def entries(self, table: str) -> list[tuple[str, str]]:
@@ -173,6 +176,11 @@ class Document:
             table.leave(chain.from_iterable(map(entries_of, gone)))
         self.listening += sum([len(part.written) for part in came]) - sum([len(part.written) for part in gone])
         self.checked += sum([part.checked for part in came]) - sum([part.checked for part in gone])
+        self.servers += sum(map(_servers_in, came)) - sum(map(_servers_in, gone))
+
+
+def _servers_in(part: Part) -> int:
+    return sum([len(each.service.servers) for each in part.written])
 
 
 def _revise(app_ids: list[str], new: list[str], gone: list[str]) -> None:

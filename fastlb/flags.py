@@ -199,6 +199,14 @@ ADMIN = (
         many="repeat",
     ),
     Flag("--admin-token-file", str, None, "file with the token that --admin-access may ask for", "PATH"),
+    Flag(
+        "--snapshot-rate-limit",
+        str,
+        "2/1secs",
+        "how often /metrics/snapshot answers, in libprocess's form; none: no limit",
+        "N/TIME",
+        "LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT",
+    ),
     Flag("--synced-within", seconds, 900.0, "/_fastlb/synced fails after so long without Marathon, seconds", "S"),
 )
 

@@ -18,7 +18,7 @@ import logging
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import psutil
 
@@ -90,6 +90,15 @@ class Known:
         )
 
 
+class Totals(NamedTuple):
+    """All old workers together, as they were last seen; ``oldest_since_s``: when the oldest became old, monotonic."""
+
+    workers: int = 0
+    connections: int = 0
+    resident_bytes: int = 0
+    oldest_since_s: float | None = None
+
+
 class OldWorkers:
     """Keeps the old workers of one HAProxy within their limits.
 
@@ -108,6 +117,13 @@ class OldWorkers:
         self._blind = False
         self._serving_bytes = 0
         self._said = ""
+        self.totals = Totals()
+        """For any thread to read; looked at again at each reload, and every few seconds while there are any."""
+
+    @property
+    def most(self) -> int:
+        """Return how many there may be."""
+        return self._limits.most
 
     def make_room(self, waited_s: float, kept: Collection[str] = ()) -> float:
         """Return 0 if HAProxy may be reloaded now, else after how many seconds to ask again.
@@ -132,6 +148,7 @@ class OldWorkers:
         while isinstance(decision := self._decide(lambda old: at_rest(old, self._limits), kept), End):
             if not self._end(decision):
                 break
+        self._count()
         if set(self._known) != before:
             self._write_numbers()
         return LOOK_EVERY_S if self._known or self._blind else None
@@ -245,14 +262,23 @@ class OldWorkers:
             log.warning("%s", what)
             self._journal.write("old_workers_limit", said=what, workers=len(self._known))
 
-    def _write_numbers(self) -> None:
-        old = self._values()
-        self._journal.write(
-            "old_workers",
+    def _count(self) -> None:
+        old, now_s = self._values(), time.monotonic()
+        self.totals = Totals(
             workers=len(old),
             connections=sum(worker.connections or 0 for worker in old),
             resident_bytes=sum(worker.resident_bytes for worker in old),
-            oldest_s=max((worker.age_s for worker in old), default=0),
+            oldest_since_s=now_s - max(worker.age_s for worker in old) if old else None,
+        )
+
+    def _write_numbers(self) -> None:
+        workers, connections, resident_bytes, since_s = self.totals
+        self._journal.write(
+            "old_workers",
+            workers=workers,
+            connections=connections,
+            resident_bytes=resident_bytes,
+            oldest_s=0 if since_s is None else time.monotonic() - since_s,
         )
 
 

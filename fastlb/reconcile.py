@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from fastlb import garbage
 from fastlb.board import Board
+from fastlb.census import take_census
 from fastlb.errors import ExitCode
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.fetching import listed
@@ -169,9 +170,10 @@ class Reconciler:
                 self._exit = ExitCode.FAILED
 
     def _on_event(self, message: EventArrived) -> None:
-        mark = message.mark
-        if self._mirroring.note(mark, message.at_monotonic_s, self._decider.cannot_matter):
-            self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids)
+        mark, at_s = message.mark, message.at_monotonic_s
+        self._board.event_s = at_s
+        if self._mirroring.note(mark, at_s, self._decider.cannot_matter):
+            self._hands.journal.write("event", event=mark.kind, apps=mark.app_ids, queued_s=monotonic() - at_s)
 
     def _on_haproxy(self, message: HAProxyStarted | HAProxyExited) -> None:
         if isinstance(message, HAProxyStarted):
@@ -267,13 +269,15 @@ class Reconciler:
         self._reconcile_due_s = monotonic()
 
     def _record_fetch(self, changed: Iterable[str], message: Fetched | AppsFetched, asked: str | list[str]) -> None:
+        marked_at_s = message.marked_at_s
         self._hands.journal.write(
             "fetched",
             asked=asked,
-            apps=len(self._decider.store.apps),
+            apps=self._decider.store.count,
             changed=sorted(changed)[:SHOWN_APPS],
             seconds=message.seconds,
             received_bytes=message.received_bytes,
+            settled_s=None if marked_at_s is None else max(0.0, monotonic() - message.seconds - marked_at_s),
         )
 
     def _report_repair(self, changed: frozenset[str]) -> None:
@@ -300,4 +304,5 @@ class Reconciler:
 
     def _say(self) -> None:
         """Say what is new about apps; not while a trial is waited for, which may change it."""
+        self._board.census = take_census(self._decider)
         self._reporter.say(self._decider.notes, self._decider.quarantine.refused, self._decider.warning)

@@ -104,6 +104,8 @@ class Renderer:
         self._limits = limits
         self.rendered_fragments = 0
         """How many fragments were made so far; the others were remembered."""
+        self.known_fragments = 0
+        """How many fragments were asked for and remembered so far."""
         self.joined_documents = 0
         """How many documents were joined so far."""
 
@@ -186,6 +188,7 @@ class Renderer:
     def _write(self, service: Service, first_use: FirstUse, known: Written | None) -> Written | str:
         """Return the service with its fragment, or why it cannot be written."""
         if known is not None and known.first_use == first_use and known.service == service:
+            self.known_fragments += 1
             return known
         self.rendered_fragments += 1
         try:

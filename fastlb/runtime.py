@@ -10,6 +10,7 @@ A batch is one connection: its commands are all carried out, whatever the first 
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import chain
 from re import MULTILINE, fullmatch, search
 from typing import TYPE_CHECKING, NamedTuple
@@ -39,6 +40,10 @@ class Runtime:
 
     def __init__(self, api: RuntimeApi) -> None:
         self._api = api
+        self.sent: Counter[str] = Counter()
+        """How many commands were sent, by their first two words; ``swap map`` for a whole map."""
+        self.failed: Counter[str] = Counter()
+        """How many of them were not answered, or not as is expected of a change."""
 
     def capabilities(self) -> Capabilities:
         """Ask which version runs, which need not be the program that was found, and what the socket may be used for.
@@ -63,7 +68,7 @@ class Runtime:
                 self._commands([step for step in phase if isinstance(step, Command)])
                 for step in phase:
                     if isinstance(step, MapSwap):
-                        self._swap(step)
+                        self._count_swap(step)
         except RuntimeApiError as error:
             return Outcome(False, str(error))
         return Outcome(True)
@@ -89,11 +94,29 @@ class Runtime:
         return read_map(self._api.ask(f"show map {path}"))
 
     def _ask(self, lines: Sequence[str]) -> list[str]:
-        return list(chain.from_iterable(map(self._api.ask_all, batches(lines))))
+        return list(chain.from_iterable(map(self._ask_batch, batches(lines))))
+
+    def _ask_batch(self, lines: Sequence[str]) -> list[str]:
+        self.sent.update(map(_kind_of, lines))
+        try:
+            return self._api.ask_all(lines)
+        except RuntimeApiError:
+            self.failed.update(map(_kind_of, lines))
+            raise
 
     def _commands(self, commands: list[Command]) -> None:
         for command, reply in zip(commands, self.replies(commands), strict=True):
+            if not command.is_good(reply):
+                self.failed[_kind_of(command.line)] += 1
             _demand(command, reply)
+
+    def _count_swap(self, swap: MapSwap) -> None:
+        self.sent["swap map"] += 1
+        try:
+            self._swap(swap)
+        except RuntimeApiError:
+            self.failed["swap map"] += 1
+            raise
 
     def _swap(self, swap: MapSwap) -> None:
         """Fill a new version of the map, compare it with what it should be, and only then put it in place."""
@@ -108,6 +131,10 @@ class Runtime:
             self._api.ask(f"clear map {version}")
             raise RuntimeApiError(f"the new version of map {swap.path} is not what was sent; the old one stays")
         _demand(Command(f"commit map {version}", swap.why), self._api.ask(f"commit map {version}"))
+
+
+def _kind_of(line: str) -> str:
+    return " ".join(line.split(maxsplit=2)[:2])
 
 
 def _demand(command: Command, reply: str) -> None:

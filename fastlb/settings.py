@@ -22,6 +22,7 @@ from fastlb.errors import UsageError
 from fastlb.generations import MIB, WorkerLimits
 from fastlb.limits import Limits
 from fastlb.model import Rules
+from fastlb.rate_limit import read_rate
 from fastlb.template_sources import template_sources
 from fastlb.templates import Catalogue, default_options_text
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from fastlb.access import Access
     from fastlb.flags import Environment
     from fastlb.haproxy import HAProxy
+    from fastlb.rate_limit import Rate
 
 DEFAULT_OPTIONS = "redispatch,http-server-close,dontlognull"
 SYSLOG_SOCKET = Path("/dev/log")
@@ -127,6 +129,7 @@ class Settings:
     controller_timeout_s: float
     access: Access
     synced_within_s: float
+    snapshot_rate: Rate | None
 
 
 def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
@@ -234,6 +237,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         controller_timeout_s=args.controller_timeout,
         access=read_access(args.admin_access, _read_token(args.admin_token_file)),
         synced_within_s=args.synced_within,
+        snapshot_rate=read_rate(args.snapshot_rate_limit),
     )
 
 

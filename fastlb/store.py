@@ -85,6 +85,11 @@ class Store:
         return tuple(self._apps.values())
 
     @property
+    def count(self) -> int:
+        """Return how many apps there are."""
+        return len(self._apps)
+
+    @property
     def known_alive(self) -> AbstractSet[str]:
         """Return the ids of the tasks whose last health verdict was good; it changes with every answer."""
         return self._alive
