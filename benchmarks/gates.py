@@ -115,7 +115,7 @@ def _whole(rows: Rows) -> Iterator[Gate]:
             yield _at_least(f"{row.what}, {row.size}", row.median, len(bad_apps.BAD_APPS), len(bad_apps.BAD_APPS))
         if row.who == "marathon-lb" and row.what == COLD_BESIDE:
             ratio = row.smallest / _row(rows, COLD_BESIDE, row.size, "fastlb").smallest
-            yield _at_least(f"marathon-lb over fastlb, {row.what}, {row.size}", ratio, 4, 15)
+            yield _at_least(f"marathon-lb over fastlb, {row.what}, {row.size}", ratio, 8, 15)
 
 
 def _row(rows: Rows, what: str, size: object, who: str = COMPILED) -> Row:
