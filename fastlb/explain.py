@@ -20,7 +20,7 @@ from fastlb.services import may_be_wanted, services_of
 from fastlb.task_reasons import why_out
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from fastlb.decision import Decider
     from fastlb.history import History
@@ -34,8 +34,8 @@ LONGEST_COMPARED = 500  # characters; comparing takes the square of it
 
 def explain(
     app_id: str, decider: Decider, running: Running | None = None, history: History | None = None
-) -> Explanation | Unknown:
-    """Return what there is to say about one app of Marathon.
+) -> Explanation | None:
+    """Return what there is to say about one app of Marathon; None if Marathon has no app of this id.
 
     ``running`` and ``history`` are those of the daemon; without them there is less to say.
     """
@@ -43,7 +43,7 @@ def explain(
     newest = decider.store.app(app_id)
     if newest is None:
         nothing = Explanation(app_id, app_id, False, (), unreadable, (), (), (), ())
-        return nothing if unreadable else Unknown(app_id, _nearest(app_id, decider))
+        return nothing if unreadable else None
     subject = _subject(newest, decider)
     placed = _place_tasks(subject, decider)
     services = tuple(service_reports(subject, placed, decider))
@@ -61,13 +61,24 @@ def explain(
     )
 
 
+def unknown(app_id: str, known: Sequence[str]) -> Unknown:
+    """Return the ``known`` ids that are most like one that is not among them, those of the same last word first.
+
+    With thousands of ids it takes some hundredths of a second, so it is nothing for the loop.
+    """
+    last = app_id.rpartition("/")[2]
+    same_name = [each for each in known if last and each.rpartition("/")[2] == last]
+    similar = get_close_matches(app_id, known, NEAREST, SIMILAR) if len(app_id) <= LONGEST_COMPARED else []
+    return Unknown(app_id, tuple(dict.fromkeys((*same_name, *similar)))[:NEAREST])
+
+
 def all_problems(decider: Decider) -> list[str]:
     """Return what is left out in the whole cluster and was not meant to be: one line each, sorted."""
     lines = {f"app {note.app_id}: {note.text}" for note in decider.store.notes}
     for app in decider.store.apps:
         if _is_worth_a_look(app, decider):
             explanation = explain(app.id, decider)
-            lines |= set(_lines(explanation)) if isinstance(explanation, Explanation) else set()
+            lines |= set(_lines(explanation)) if explanation is not None else set()
     return sorted(lines)
 
 
@@ -88,15 +99,6 @@ def _lines(explanation: Explanation) -> Iterator[str]:
         if why is not None and why.kind not in INTENDED and why not in explanation.problems:
             port = f" (service port {service.port})" if service.port is not None else ""
             yield f"app {explanation.app_id}{port}: {why.text}"
-
-
-def _nearest(app_id: str, decider: Decider) -> tuple[str, ...]:
-    """Return the ids of Marathon's apps that are most like one that it has not, those of the same last word first."""
-    known = [app.id for app in decider.store.apps]
-    last = app_id.rpartition("/")[2]
-    same_name = [each for each in known if last and each.rpartition("/")[2] == last]
-    similar = get_close_matches(app_id, known, NEAREST, SIMILAR) if len(app_id) <= LONGEST_COMPARED else []
-    return tuple(dict.fromkeys((*same_name, *similar)))[:NEAREST]
 
 
 def _subject(newest: App, decider: Decider) -> Subject:

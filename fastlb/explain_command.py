@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from fastlb.admin.client import ask_fastlb
 from fastlb.decision import Decider
 from fastlb.errors import ExitCode, UsageError
-from fastlb.explain import all_problems, explain
+from fastlb.explain import all_problems, explain, unknown
 from fastlb.explain_text import as_json, as_text
 from fastlb.explanation import Unknown
 from fastlb.once import haproxy_written_for, read_documents
@@ -24,6 +24,8 @@ from fastlb.store import Store
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
+
+    from fastlb.explanation import Explanation
 
 
 def explain_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -44,7 +46,12 @@ def _of_running(args: argparse.Namespace) -> tuple[bool, str]:
 
 def _of_file(args: argparse.Namespace, environ: Mapping[str, str]) -> tuple[bool, str]:
     decider = _decided(args, environ)
-    found = all_problems(decider) if args.all_problems else explain(args.app_id, decider)
+    found: Explanation | Unknown | list[str]
+    if args.all_problems:
+        found = all_problems(decider)
+    else:
+        known = [app.id for app in decider.store.apps]
+        found = explain(args.app_id, decider) or unknown(args.app_id, known)
     return not isinstance(found, Unknown), as_json(found) if args.json else as_text(found)
 
 

@@ -21,9 +21,9 @@ from fastlb.admin.origins import came_through
 from fastlb.admin.processes import haproxy_pids
 from fastlb.admin.server_states import servers_now
 from fastlb.errors import HAProxyError
-from fastlb.explain import all_problems, explain
+from fastlb.explain import all_problems, explain, unknown
 from fastlb.explain_text import as_json, as_text
-from fastlb.explanation import Reason, Unknown
+from fastlb.explanation import Reason
 from fastlb.files import read_text
 from fastlb.inbox import Signalled
 from fastlb.masking import masked
@@ -35,11 +35,13 @@ if TYPE_CHECKING:
 
     from fastlb.admin.loop import Loop
     from fastlb.board import Board
-    from fastlb.explanation import Explanation
+    from fastlb.explanation import Explanation, Unknown
     from fastlb.questions import Known
     from fastlb.settings import Paths
 
 LONGEST_ID = 2000  # characters
+LISTED_FOR_S = 1.0
+"""All problems are collected once for all who ask within so long: in a bad hour it takes the loop a tenth of a second."""
 SIGNALS = {"hup": signal.SIGHUP, "usr1": signal.SIGUSR1}
 
 
@@ -60,6 +62,10 @@ class Endpoints:
         self._board = board
         self._loop = loop
         self._masked: tuple[str, bytes] = ("", b"")
+        self._one_comparison = asyncio.Semaphore(1)
+        self._one_listing = asyncio.Semaphore(1)
+        self._listed: list[str] = []
+        self._listed_until_s = 0.0
 
     def routes(self) -> list[web.RouteDef]:
         """Return every path with what answers it."""
@@ -113,8 +119,9 @@ class Endpoints:
         if not app_id or len(app_id) > LONGEST_ID:
             return text_answer("which app? /_fastlb/explain?app=/its/id\n", status=400)
         found = await self._loop.ask(partial(_explained, app_id))
-        if isinstance(found, Unknown):
-            return _found(request, found, status=404)
+        if isinstance(found, tuple):
+            async with self._one_comparison:
+                return _found(request, await asyncio.to_thread(unknown, app_id, found), status=404)
         return _found(request, await asyncio.to_thread(self._with_servers, found))
 
     def _with_servers(self, found: Explanation) -> Explanation:
@@ -127,7 +134,11 @@ class Endpoints:
             return replace(found, problems=(*found.problems, problem))
 
     async def _problems(self, request: Request) -> Response:
-        return _found(request, await self._loop.ask(lambda known: all_problems(known.decider)))
+        async with self._one_listing:
+            if time.monotonic() >= self._listed_until_s:
+                self._listed = await self._loop.ask(lambda known: all_problems(known.decider))
+                self._listed_until_s = time.monotonic() + LISTED_FOR_S
+        return _found(request, self._listed)
 
     async def _live(self, _request: Request) -> Response:
         busy_since_s = self._board.busy_since_s
@@ -167,8 +178,10 @@ def _texts_on_disk(paths: Paths) -> tuple[str, str, str]:
     return read_text(paths.config) or "", read_text(paths.domain_map) or "", read_text(paths.app_map) or ""
 
 
-def _explained(app_id: str, known: Known) -> Explanation | Unknown:
-    return explain(app_id, known.decider, known.running, known.history)
+def _explained(app_id: str, known: Known) -> Explanation | tuple[str, ...]:
+    """Return the explanation, or the ids that there are."""
+    found = explain(app_id, known.decider, known.running, known.history)
+    return tuple(app.id for app in known.decider.store.apps) if found is None else found
 
 
 def _found(request: Request, found: Explanation | Unknown | Sequence[str], *, status: int = 200) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastlb.decision import Decider
-from fastlb.explain import all_problems, explain
+from fastlb.explain import all_problems, explain, unknown
 from fastlb.explanation import Explanation, Unknown
 from fastlb.history import History
 from fastlb.running import Running
@@ -220,9 +220,9 @@ def test_an_app_that_haproxy_refuses_and_that_never_was_good_is_left_out_with_ha
 
 
 def test_an_id_that_marathon_has_not_gets_the_nearest_ones():
-    found = explain("/team/wbe", deciding(app("/team/web"), app("/other/wbe"), app("/db")))
-    assert found == Unknown("/team/wbe", ("/other/wbe", "/team/web"))
-    assert explain("x" * 100_000, deciding(app("/web"))) == Unknown("x" * 100_000, ())
+    assert explain("/team/wbe", deciding(app("/team/web"))) is None
+    assert unknown("/team/wbe", ["/team/web", "/other/wbe", "/db"]).nearest == ("/other/wbe", "/team/web")
+    assert unknown("x" * 100_000, ["/web"]) == Unknown("x" * 100_000, ())
 
 
 def test_what_haproxy_does_not_run_yet_is_said():
