@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import cold, e2e, kernels, report, twins
+from benchmarks import cold, e2e, kernels, page, report, twins
 from benchmarks.figures import Row, Rows, Size
 from benchmarks.gates import gates
 from benchmarks.generator import apps_answer
@@ -39,6 +41,9 @@ def main() -> int:
         from benchmarks.plots import plot
 
         plot(rows, facts, args.size[-1], args.plot)
+    if args.page:
+        picture = os.path.relpath(args.plot, args.page.parent) if args.plot else None
+        page.write(args.page, rows, facts, judged, f"python -m benchmarks {shlex.join(sys.argv[1:])}", picture)
     return 1 if args.check and not all(gate.holds for gate in judged) else 0
 
 
@@ -98,6 +103,7 @@ def _arguments() -> argparse.Namespace:
     flag("--churn", type=int, default=100_000, metavar="N", help="random changes of memory's first size (%(default)s)")
     flag("--json", type=Path, metavar="FILE", help="write everything here, too")
     flag("--plot", type=Path, metavar="FILE", help="draw the figures here (.svg or .png); needs matplotlib")
+    flag("--page", type=Path, metavar="FILE", help=f"write the figures into this page, below {page.HEADING.strip()!r}")
     flag("--check", action="store_true", help="exit with 1 if a ratio or count is off")
     flag("--marathon-lb", type=Path, metavar="DIR", help="a checkout of marathon-lb to measure beside")
     flag("--marathon-lb-python", type=Path, default=sys.executable, metavar="PATH", help="the Python to run it with")

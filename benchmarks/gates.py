@@ -24,6 +24,7 @@ MOST_FRAGMENTS = 1.05
 KERNEL_BOUNDS = {kernels.NAMES: (10, 10), kernels.IDS: (1.8, 10), kernels.MAPS: (5, 10), kernels.CUTTING: (9, 10)}
 APP_BYTES, TASK_BYTES = 2000, 700
 """What one app and each of its tasks take in Marathon's JSON, at most, uncompressed."""
+CONTROLLER_MB = {"5000x3": (200, 150)}
 MEMORY_MB = {Size(5000, 3): 150, Size(20000, 5): 600}
 
 
@@ -108,6 +109,9 @@ def _whole(rows: Rows) -> Iterator[Gate]:
     for row in rows.every:
         if row.who == "fastlb" and row.what in counts:
             yield _at_most(f"{row.what}, {row.size}", row.largest, counts[row.what], counts[row.what])
+        if row.what == "memory of controller" and row.who == "fastlb" and row.size in CONTROLLER_MB:
+            bound_mb, goal_mb = CONTROLLER_MB[row.size]
+            yield _at_most(f"MB of the controller in the end, {row.size}", row.median, bound_mb, goal_mb)
         if row.what == "bytes received per task event":
             most_bytes = APP_BYTES + Size.parse(row.size).tasks * TASK_BYTES
             yield _at_most(f"{row.what}, {row.size}", row.largest, most_bytes, most_bytes)

@@ -215,7 +215,7 @@ def _bars(
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _milliseconds(value)))
         axes.xaxis.set_minor_formatter(NullFormatter())
     if len(values) > 1:
-        axes.legend(fontsize=8, loc="lower right")
+        axes.legend(fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.13))
 
 
 def _median(rows: Rows, what: str, size: Size, who: str) -> float:

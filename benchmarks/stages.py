@@ -8,6 +8,7 @@ noted is that between two processes that both read the stream.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,11 +28,15 @@ Entry = dict[str, Any]
 
 
 def stage_ms(journal: list[Entry], moments: Moments) -> dict[str, float] | None:
-    """Return how long each stage took; None if the journal does not tell of what led to this traffic."""
+    """Return how long each stage took; None if the journal does not tell of what led to this traffic.
+
+    What was under way before the event counts from the event on.
+    """
     marks = _marks(journal, moments) or _marks_of_stop(journal, moments)
     if marks is None:
         return None
-    return {stage: max(0.0, (marks[place + 1] - marks[place]) * 1000) for place, stage in enumerate(STAGES)}
+    within = list(accumulate(marks, lambda before, mark: max(before, min(mark, moments.traffic_s))))
+    return {stage: max(0.0, (within[place + 1] - within[place]) * 1000) for place, stage in enumerate(STAGES)}
 
 
 def _marks(journal: list[Entry], moments: Moments) -> tuple[float, ...] | None:

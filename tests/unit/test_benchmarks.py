@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import cases
+from benchmarks import cases, page
 from benchmarks.changes import Moments
 from benchmarks.figures import Row, Rows, Size, single, spread
 from benchmarks.gates import gates
@@ -83,3 +83,14 @@ def test_every_moment_between_event_and_traffic_belongs_to_one_stage():
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(ValueError, match=r"invalid literal|no size"):
         Size.parse(text)
+
+
+def test_a_page_shows_one_run_and_keeps_what_is_above_its_heading(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(f"How to read it.\n\n{page.HEADING}\nOlder figures.\n")
+    rows = Rows(figures())
+    page.write(path, rows, {"Python": "3.11"}, gates(rows), "make bench", "figures.svg")
+    text = path.read_text()
+    assert text.startswith(f"How to read it.\n\n{page.HEADING}\n    make bench\n\n- Python: 3.11\n")
+    assert "Older" not in text
+    assert f"| {cases.COLD} | 2,000 |  |" in text
