@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 LONGEST_ID = 2000  # characters
 LISTED_FOR_S = 1.0
-"""All problems are collected once for all who ask within so long: in a bad hour it takes the loop a tenth of a second."""
+"""All problems are collected once for all who ask within so long: in a bad hour that takes a tenth of a second."""
 SIGNALS = {"hup": signal.SIGHUP, "usr1": signal.SIGUSR1}
 
 

@@ -123,7 +123,7 @@ def test_only_a_few_questions_wait_for_the_loop(stage, monkeypatch):
 
         def ask():
             connection = stack.enter_context(contextlib.closing(stage.connection()))
-            connection.request("GET", "/_fastlb/problems", headers={"X-Fastlb-Client": "127.0.0.1"})
+            connection.request("GET", "/_fastlb/explain?app=/web", headers={"X-Fastlb-Client": "127.0.0.1"})
             return connection
 
         waiting = [ask() for _ in range(MOST_WAITING + 1)]
