@@ -63,10 +63,10 @@ class State(Collector):
         event_s, agreed_s, busy_s = board.event_s, board.agreed_s, board.busy_since_s
         if self._sources.follows_events:
             age_s = now_s - (started_s if event_s is None else event_s)
-            yield _gauge("seconds_since_event", f"From the last event of Marathon {said}", age_s)
+            yield _gauge("last_event_age_seconds", f"From the last event of Marathon {said}", age_s)
         age_s = now_s - (started_s if agreed_s is None else agreed_s)
         about = f"From Marathon's last answer that HAProxy is known to run {said}"
-        yield _gauge("seconds_since_agreement", about, age_s)
+        yield _gauge("last_agreement_age_seconds", about, age_s)
         yield _gauge("loop_busy_seconds", "For how long the loop has been at work.", now_s - busy_s if busy_s else 0.0)
         yield _gauge("marathon_readable", "Whether the last full read of Marathon worked (1).", not board.fetch_failure)
 

@@ -30,3 +30,22 @@ def test_a_journal_that_cannot_be_written_is_said_once_and_ends(tmp_path, caplog
     assert len(caplog.records) == 1
     assert "it ends here" in caplog.text
     assert list((tmp_path / "missing").iterdir()) == []
+
+
+def test_listeners_are_told_of_each_entry_with_or_without_a_file(tmp_path):
+    for path in (None, tmp_path / "journal"):
+        told, journal = [], Journal(path)
+        journal.listen(lambda kind, fields, told=told: told.append((kind, fields)))
+        journal.write("reload", ok=True)
+        assert told == [("reload", {"ok": True})]
+
+
+def test_a_listener_that_fails_is_said_once_for_each_kind_and_costs_nobody_else_anything(tmp_path, caplog):
+    told, journal = [], Journal(tmp_path / "journal")
+    journal.listen(lambda _kind, fields: fields["missing"])
+    journal.listen(lambda kind, _fields: told.append(kind))
+    for kind in ("reload", "reload", "live"):
+        journal.write(kind)
+    assert told == ["reload", "reload", "live"]
+    assert len((tmp_path / "journal").read_bytes().splitlines()) == 3
+    assert [record.message.split("`")[1] for record in caplog.records] == ["reload", "live"]

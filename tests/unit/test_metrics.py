@@ -124,16 +124,16 @@ def without_processes(samples):
 
 
 def test_the_ages_count_from_the_start_until_there_is_something_to_count_from(stage):
-    assert (stage["seconds_since_event"], stage["seconds_since_agreement"]) == (100.0, 100.0)
+    assert (stage["last_event_age_seconds"], stage["last_agreement_age_seconds"]) == (100.0, 100.0)
     stage.board.event_s, stage.board.agreed_s = 990.0, 995.0
-    assert (stage["seconds_since_event"], stage["seconds_since_agreement"]) == (10.0, 5.0)
+    assert (stage["last_event_age_seconds"], stage["last_agreement_age_seconds"]) == (10.0, 5.0)
 
 
 def test_who_polls_has_no_age_of_events_that_could_page_anybody(monkeypatch):
     monkeypatch.setattr(state, "monotonic", lambda: Stage.now_s)
     samples = Stage(follows_events=False).samples()
-    assert "fastlb_seconds_since_event" not in samples
-    assert samples["fastlb_seconds_since_agreement"] == 100.0
+    assert "fastlb_last_event_age_seconds" not in samples
+    assert samples["fastlb_last_agreement_age_seconds"] == 100.0
 
 
 def test_what_there_is_and_what_is_left_out_is_what_the_loop_put_on_the_board(stage):
