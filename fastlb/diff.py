@@ -123,7 +123,7 @@ def _compare_app(running: Running, applied: Part, desired: Part) -> tuple[list[s
             reasons.append(_why_reload(old, new))
             continue
         leaving = running.leaving.of(new.service.backend)
-        change = live.change(running.backend(old), running.backend_of(new), running.capabilities, leaving)
+        change = live.change(running.backend(old), running.wanted(new), running.capabilities, leaving)
         reasons += [f"{_named(new)}: {reason}" for reason in change.reasons]
         changes += [] if change.is_nothing else [change]
     return reasons, () if reasons else tuple(changes)

@@ -75,6 +75,8 @@ class Rollout:
         self._look_due_s = inf
         self._retry_pause_s = FIRST_RETRY_S
         self._gone = False
+        self._unanswered: dict[str, tuple[str, float]] = {}
+        """Apps of Marathon that have to be read after a stop: how HAProxy knows each, and when it was, monotonic."""
         self._stale = False
         """Whether the files on disk were behind when HAProxy went, which is started again on them."""
         self._kept: set[str] = set()
@@ -136,9 +138,10 @@ class Rollout:
         All of them in one go: while tasks end one after another, HAProxy sends the retries of one to the next.
         """
         places: dict[str, set[tuple[str, int]]] = {}
+        known_as: dict[str, str] = {}
         for app_id, task_ids in ending.items():
-            hap_id, found = self._decider.places(app_id, task_ids)
-            places.setdefault(hap_id, set()).update(found)
+            known_as[app_id], found = self._decider.places(app_id, task_ids)
+            places.setdefault(known_as[app_id], set()).update(found)
         stops = {hap_id: stop for hap_id, found in places.items() if (stop := self.running.stop(hap_id, found))[1]}
         commands = tuple(chain.from_iterable(more for _, more in stops.values()))
         if not commands or self._tools.runtime is None:
@@ -149,8 +152,18 @@ class Rollout:
             self._doubt(outcome.doubt)
             self._want_reload(at_once=True)
             return
+        now_s = monotonic()
         for hap_id, (backends, _) in stops.items():
             self.running.have_stopped(hap_id, backends)
+        self._unanswered |= {app_id: (hap_id, now_s) for app_id, hap_id in known_as.items() if hap_id in stops}
+
+    def answered(self, asked_s: float, app_ids: Collection[str] | None = None) -> None:
+        """Learn that Marathon, asked at that moment, answered about these apps, or about all."""
+        known = self._unanswered
+        new = {app_id for app_id, (_, stopped_s) in known.items() if stopped_s < asked_s}
+        settled = {known.pop(app_id)[0] for app_id in (new if app_ids is None else new.intersection(app_ids))}
+        for hap_id in settled - {hap_id for hap_id, _ in known.values()}:
+            self.running.settle(hap_id)
 
     def reload_files(self) -> None:
         """Have HAProxy load the files on disk again, as SIGUSR1 asks for (COMPAT.md 2.4)."""
@@ -159,7 +172,7 @@ class Rollout:
         outcome = self._tools.applier.reload()
         self._tools.journal.write("reload", ok=outcome.ok, seconds=outcome.seconds, reasons=["SIGUSR1"])
         if outcome.ok and self.running.document is not None:
-            self.running.loaded(self.running.document)
+            self._have_loaded(self.running.document)
         elif not outcome.ok:
             log.error("HAProxy could not load the files on disk: %s", outcome.log)
 
@@ -177,8 +190,7 @@ class Rollout:
             return
         self._gone = False
         if self.running.document is not None and not self._stale:
-            self.running.loaded(self.running.document)
-            self._ask_capabilities()
+            self._have_loaded(self.running.document)
         else:
             self.running.unknown("HAProxy was started again on older files")
             self._want_reload(at_once=True)
@@ -304,14 +316,26 @@ class Rollout:
             self.running.unknown("HAProxy could not load the last files")
             log.error("HAProxy could not load the new files (%s): %s; tried again", plan, outcome.log)
             return False
-        self.running.loaded(document)
-        self._ask_capabilities()
+        self._have_loaded(document)
         self._decider.accepted(set(self._decider.changed))
         self._look_due_s = now_s
-        if self._audit:
-            self._audit.begin(now_s)
         log.info("loaded in %.3f s%s: %s", now_s - started_s, self._after_the_event(now_s), plan)
         return True
+
+    def _have_loaded(self, document: Document) -> None:
+        """Learn that a new worker serves ``document``; take out again what was stopped, until Marathon has answered."""
+        self.running.loaded(document)
+        self._ask_capabilities()
+        if self._audit:
+            self._audit.begin(monotonic())
+        plan = compare(self.running, document, self.running.stopped, self._map_paths)
+        if plan.phases and self._tools.runtime is not None:
+            outcome = self._tools.runtime.carry_out(plan.phases)
+            if outcome.ok:
+                self.running.changed(document, plan.live.keys(), plan.changes, monotonic())
+            else:
+                self._doubt(outcome.doubt)
+                self._want_reload(at_once=False)
 
     def _ask_capabilities(self) -> None:
         """Find out what the HAProxy that was just loaded takes while it runs; without an answer, reloads do it all."""

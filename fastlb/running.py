@@ -45,6 +45,8 @@ class Running:
         self.leaving = Leaving(finish_within_s)
         self.stopped: set[str] = set()
         """Ids of the apps some of whose servers were stopped ahead of the document."""
+        self._held: dict[str, dict[str, set[str]]] = {}
+        """Servers that stay out, whatever is desired, until Marathon has answered: by app and backend."""
         self._defaults = Defaults()
         self._backends: dict[str, Backend] = {}
 
@@ -54,7 +56,7 @@ class Running:
         self.head_values = document.head_values
         self._defaults = read_defaults(document.rendering().head)
         self._backends.clear()
-        self.stopped.clear()
+        self.stopped = set(self._held)
         self.leaving.forget()
 
     def unknown(self, doubt: str) -> None:
@@ -71,15 +73,23 @@ class Running:
         fragment = written.fragment
         return read_backend(written.service.backend, fragment.backend, fragment.servers, self._defaults)
 
+    def wanted(self, written: Written) -> Backend:
+        """Return a backend as HAProxy should have it: what was stopped stays out for now, unless nothing were left."""
+        backend = self.backend_of(written)
+        held = self._held.get(written.service.app_id, {}).get(backend.name, set())
+        out = {name: server._replace(disabled=True) for name, server in backend.servers.items() if name in held}
+        servers = {**backend.servers, **out}
+        return backend._replace(servers=servers) if any(not each.disabled for each in servers.values()) else backend
+
     def changed(self, desired: Document, app_ids: Collection[str], changes: Iterable[Change], now_s: float) -> None:
         """Learn that HAProxy has done ``changes``, which lead these apps to what is desired."""
         if self.document is None:
             return
         self.document.follow(desired, app_ids)
-        self.stopped.difference_update(app_ids)
+        self.stopped.difference_update(set(app_ids) - self._held.keys())
         for app_id in app_ids:
             for written in desired.part(app_id).written:
-                self._backends[written.service.backend] = self.backend_of(written)
+                self._backends[written.service.backend] = self.wanted(written)
         self.heard(changes, now_s)
 
     def heard(self, changes: Iterable[Change], now_s: float) -> None:
@@ -115,3 +125,10 @@ class Running:
         """Learn that servers of an app are out, as `stop` said."""
         self._backends.update(backends)
         self.stopped.add(app_id)
+        held = self._held.setdefault(app_id, {})
+        for name, backend in backends.items():
+            held[name] = {server.name for server in backend.servers.values() if server.disabled}
+
+    def settle(self, app_id: str) -> None:
+        """Learn that what is desired of an app is newer than what was stopped of it."""
+        self._held.pop(app_id, None)

@@ -88,6 +88,7 @@ class Loop:
     def learn_everything(self, documents: Sequence[Json]) -> bool:
         """Return whether the answer was believed; if not, time passes."""
         taken = self.decider.store.take(documents, self._grace_s)
+        self._settle(self.running.stopped)
         self._mirroring.answered_everything(taken.changed, self._now_s, self.decider.cannot_matter)
         if taken.held_back_s is not None:
             self._mirroring.want_everything(self._now_s)
@@ -99,6 +100,7 @@ class Loop:
     def learn_apps(self, answers: Mapping[str, Json | None]) -> bool:
         """Return whether a decision was made."""
         taken = self.decider.store.take_apps(answers)
+        self._settle({self.decider.places(app_id, ())[0] for app_id in answers})
         self._mirroring.answered(answers.keys(), self._now_s, self.decider.cannot_matter)
         if taken.order_unknown:
             self._mirroring.want_everything(self._now_s)
@@ -107,6 +109,10 @@ class Loop:
             self._reconcile()
             return True
         return False
+
+    def _settle(self, hap_ids: Iterable[str]) -> None:
+        for hap_id in hap_ids:
+            self.running.settle(hap_id)
 
     def _reconcile(self) -> None:
         rendering = self.decider.decide().rendering()

@@ -127,6 +127,21 @@ def test_a_task_that_is_killed_gets_no_request_although_marathon_does_not_answer
     shared.wait_for_tasks(cluster, web)
 
 
+@pytest.mark.parametrize("reloads", [False, True], ids=["changed live", "reloaded"])
+def test_a_task_that_is_killed_stays_out_whatever_else_changes_before_marathon_answers(cluster, shared, web, reloads):
+    cluster.arm(Fault.SLOW, path=f"/v2/apps/{web}", value=5.0)
+    start, victim = shared.now(), min(task["id"] for task in cluster.tasks(f"/{web}"))
+    cluster.set_task_state(victim, "TASK_KILLING")
+    shared.wait_for("stopped", start, apps=[f"/{web}"])
+    if reloads:
+        cluster.create_app(app(f"beside-{web}", next(ports)))
+    else:
+        cluster.scale("/always", len(cluster.tasks("/always")) + 1)
+    shared.wait_for("reload" if reloads else "live", start)
+    assert victim not in shared.answering(f"{web}.test", 30)
+    assert not [entry for entry in shared.journal("fetched", start) if f"/{web}" in entry["asked"]]
+
+
 def test_a_server_that_left_is_deleted_once_nobody_needs_it(cluster, shared, web):
     before = in_service(shared, web)
     cluster.scale(f"/{web}", 1)
@@ -143,7 +158,7 @@ def test_another_vhost_is_routed_without_a_reload(cluster, shared, web):
     cluster.wait_idle()
     cluster.update_app(f"/{web}", {"labels": labels | {"HAPROXY_0_VHOST": f"new-{web}.test"}})
     shared.wait_for_status(f"{web}.test", 503)
-    assert shared.status(f"new-{web}.test") == 200
+    shared.wait_for_status(f"new-{web}.test", 200)
     assert shared.journal("reload", start) == []
 
 
