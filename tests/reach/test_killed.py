@@ -33,7 +33,7 @@ def test_all_is_as_before_after_one_process_was_killed(cluster, door, who):
     cluster.load([app("web", PORT, instances=3)])
     door.up(cluster.url, "--haproxy-map")
     worker = door.worker()
-    with Load(door.address, HTTP_PORT, "web.test", rate=SIZES.rate, least=SIZES.requests // 2) as load:
+    with Load(door.address, HTTP_PORT, "web.test", rate=SIZES.rate, least=SIZES.requests // 10) as load:
         until(lambda: door.status("web.test") == 200)
         start, killed_s = door.now(), monotonic()
         victim(door, who).kill()
