@@ -129,7 +129,9 @@ def _texts(where: str, value: object) -> tuple[str, ...]:
 
 
 def _auth(where: str, value: object) -> tuple[str, str, str]:
-    parts = _text(where, value).split(":")
+    if not isinstance(value, str) or _CONTROL.search(value):
+        raise ServiceError(f"label {where} is no text without line breaks and control characters (not shown: a secret)")
+    parts = value.split(":")
     if len(parts) != 3:
         raise ServiceError(f"label {where} has {len(parts) - 1} colons, realm:user:password needs exactly two")
     realm, user, password = parts

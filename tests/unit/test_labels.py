@@ -104,6 +104,7 @@ def test_a_path_turns_a_rank_of_zero_into_one(labels, rank):
         ("BACKEND_WEIGHT", "9" * 21, "an integer is needed"),
         ("BACKEND_WEIGHT", True, "a text is needed"),
         ("PORT", "65536", "a port from 0 to 65535"),
+        ("AUTH", "realm:user:$6$hash\n", "not shown"),
         ("AUTH", "realm:user", "1 colons"),
         ("AUTH", "a:b:c:d", "3 colons"),
         ("AUTH", "realm:us er:x", "must not contain a blank"),
