@@ -14,8 +14,8 @@ from fastlb.blame import culprits
 if TYPE_CHECKING:
     from fastlb.decision import Decider
     from fastlb.render import Rendering
-    from fastlb.trial import Trial
     from fastlb.validation import Verdict
+    from fastlb.waiting import PatientTrial
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Acceptance(NamedTuple):
     trials: int
 
 
-def find_acceptable(decider: Decider, trial: Trial, rendering: Rendering, *, find_culprits: bool) -> Acceptance:
+def find_acceptable(decider: Decider, trial: PatientTrial, rendering: Rendering, *, find_culprits: bool) -> Acceptance:
     """Return the rendering that HAProxy accepts, refusing as few apps as necessary.
 
     ``find_culprits`` false: a refused document is refused as a whole. Raises PublishError if no trial can be made.
@@ -48,7 +48,7 @@ def find_acceptable(decider: Decider, trial: Trial, rendering: Rendering, *, fin
     return Acceptance(None, f"still refused after {MOST_ROUNDS} rounds: {_words(verdict)}", trial.count - before)
 
 
-def _blame(decider: Decider, trial: Trial, rendering: Rendering, verdict: Verdict) -> dict[str, str]:
+def _blame(decider: Decider, trial: PatientTrial, rendering: Rendering, verdict: Verdict) -> dict[str, str]:
     """Return the apps to refuse, each with HAProxy's words.
 
     HAProxy may point at an app that has long been running when a new one writes into its name; then the guilty one is
@@ -71,7 +71,9 @@ def _refuse(decider: Decider, blamed: dict[str, str]) -> None:
         decider.quarantine.refuse(app_id, f"HAProxy refuses it: {reason}", decider.store.apps)
 
 
-def _by_halves(decider: Decider, trial: Trial, suspects: list[str], fine: set[str], verdict: Verdict) -> dict[str, str]:
+def _by_halves(
+    decider: Decider, trial: PatientTrial, suspects: list[str], fine: set[str], verdict: Verdict
+) -> dict[str, str]:
     """Return those of ``suspects`` without which all are accepted; none if the ``fine`` ones alone are refused."""
     fine = set(fine)
     guilty: dict[str, str] = {}

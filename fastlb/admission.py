@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fastlb.document import Document
     from fastlb.journal import Journal
     from fastlb.render import Rendering
-    from fastlb.trial import Trial
+    from fastlb.waiting import PatientTrial
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class Admission:
     """Tries documents. ``find_culprits``: whether the apps to blame are looked for."""
 
     def __init__(
-        self, decider: Decider, trial: Trial, applier: Applier, journal: Journal, *, find_culprits: bool
+        self, decider: Decider, trial: PatientTrial, applier: Applier, journal: Journal, *, find_culprits: bool
     ) -> None:
         self._decider = decider
         self._trial = trial

@@ -78,6 +78,9 @@ class Reconciler:
         self._rollout = rollout
         self._mirroring = Mirroring(settings.settle_s, settings.settle_max_s)
         self._reporter = Reporter(hands.journal, hands.history)
+        self._heard: list[Message] = []
+        """What arrived while HAProxy was waited for."""
+        rollout.waiting.hear = self._hear
         self._exit: ExitCode | None = None
         self._reconcile_due_s = inf
         self._garbage_due_s = inf
@@ -107,9 +110,19 @@ class Reconciler:
         due_s = min(self._mirroring.due_s(single=self._decider.store.complete), self._resync_due_s)
         due_s = min(due_s, self._reconcile_due_s, self._garbage_due_s, self._rollout.due_s)
         due_s = min(due_s, monotonic() + BEAT_EVERY_S) if self._hands.beat else due_s
+        messages, self._heard = self._heard, []
+        return messages + self._arrived(0.0 if messages else max(0.0, due_s - monotonic()))
+
+    def _hear(self, within_s: float) -> None:
+        """While HAProxy is waited for: have tasks stopped that end; all else that arrives has to wait."""
+        messages = self._arrived(within_s)
+        self._stop_what_ends(messages)
+        self._heard += messages
+
+    def _arrived(self, within_s: float) -> list[Message]:
         messages: list[Message] = []
         try:
-            messages.append(self._inbox.get(timeout=max(0.0, due_s - monotonic())))
+            messages.append(self._inbox.get(timeout=within_s))
             while True:
                 messages.append(self._inbox.get_nowait())
         except Empty:

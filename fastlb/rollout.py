@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from math import inf
 from time import monotonic, time
@@ -23,6 +24,7 @@ from fastlb.disk import Disk
 from fastlb.errors import HAProxyError, PublishError, RuntimeApiError
 from fastlb.history import History
 from fastlb.running import Running
+from fastlb.waiting import PatientTrial, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -65,9 +67,10 @@ class Rollout:
         self._tools = tools
         self._map_paths = map_paths
         self.running = Running(settings.drain_timeout_s)
-        self._admission = Admission(
-            decider, tools.trial, tools.applier, tools.journal, find_culprits=settings.find_culprits
-        )
+        self.waiting = Waiting()
+        """Whoever gives the rollout work may hear what cannot wait while HAProxy is waited for."""
+        trial, find = PatientTrial(tools.trial, self.waiting), settings.find_culprits
+        self._admission = Admission(decider, trial, tools.applier, tools.journal, find_culprits=find)
         self._since_s: float | None = None
         self._wanted_since_s: float | None = None
         self._reload_due_s = inf
@@ -239,7 +242,7 @@ class Rollout:
     def _reload(self) -> None:
         """Try what was decided on HAProxy and load it; tried again later if anything stands in the way."""
         try:
-            done = self._load()
+            done = self._load() and self.running.document is not None
         except (PublishError, HAProxyError) as error:
             log.error("%s; tried again in %.0f s", error, self._retry_pause_s)
             done = False
@@ -299,7 +302,7 @@ class Rollout:
     def _apply(self, document: Document) -> bool:
         plan, started_s = self._plan(document), monotonic()
         self._disk.catch_up(self.running.document)  # if the load fails, these are the files that stay
-        outcome = self._tools.applier.apply(document.rendering())
+        outcome = self.waiting.do(partial(self._tools.applier.apply, document.rendering()))
         now_s = monotonic()
         how = "reload" if outcome.ok else "reload failed"
         self._tools.history.note(how, plan.reload, time(), self._latency_s(now_s))

@@ -142,6 +142,22 @@ def test_a_task_that_is_killed_stays_out_whatever_else_changes_before_marathon_a
     assert not [entry for entry in shared.journal("fetched", start) if f"/{web}" in entry["asked"]]
 
 
+def test_a_task_that_is_killed_while_haproxy_is_being_reloaded_is_out_at_once_and_afterwards(cluster, shared, web):
+    cluster.arm(Fault.SLOW, path=f"/v2/apps/{web}", value=8.0)
+    start, victim, master = shared.now(), min(task["id"] for task in cluster.tasks(f"/{web}")), shared.master()
+    master.suspend()
+    try:
+        cluster.create_app(app(f"during-{web}", next(ports)))
+        shared.wait_for("tried", start)
+        cluster.set_task_state(victim, "TASK_KILLING")
+        shared.wait_for("stopped", start, apps=[f"/{web}"])
+        assert (shared.journal("reload", start), victim in shared.answering(f"{web}.test", 30)) == ([], False)
+    finally:
+        master.resume()
+    shared.wait_for("reload", start, ok=True)
+    assert victim not in shared.answering(f"{web}.test", 30)
+
+
 def test_a_server_that_left_is_deleted_once_nobody_needs_it(cluster, shared, web):
     before = in_service(shared, web)
     cluster.scale(f"/{web}", 1)
