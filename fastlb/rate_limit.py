@@ -31,9 +31,7 @@ def read_rate(text: str) -> Rate | None:
     found = _RATE.fullmatch(text.strip())
     if found is None or int(found[1]) == 0 or float(found[2]) == 0:
         units = ", ".join(SECONDS)
-        raise UsageError(
-            f"the rate limit {text!r}: a number, /, and a time such as 10/1secs are needed (units: {units})"
-        )
+        raise UsageError(f"--snapshot-rate-limit {text!r}: a number and a time are needed, such as 10/1secs ({units})")
     return Rate(int(found[1]), float(found[2]) * SECONDS[found[3]])
 
 

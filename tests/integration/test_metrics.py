@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.haproxy
 
 METRICS, SNAPSHOT = "/_fastlb/metrics", "/metrics/snapshot"
-MANY_APPS, MANY_SCRAPES = 1000, 200
+MANY_APPS, MANY_SCRAPES = 1000, 3000
 
 
 def ask(door: FrontDoor, path: str) -> tuple[int, str, str]:

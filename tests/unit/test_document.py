@@ -87,8 +87,8 @@ def test_sizes_are_those_of_the_services_written():
                                  "gracePeriodSeconds": 1, "maxConsecutiveFailures": 1}]}  # fmt: skip
     cluster = Cluster(web("/a", 10001) | checked, web("/b", 10002))
     document = cluster.decider.decide()
-    assert (document.listening, document.checked) == (2, 1)
-    assert (cluster.change(a=None).listening, document.checked) == (1, 0)
+    assert (document.listening, document.checked, document.servers) == (2, 1, 2)
+    assert (cluster.change(a=None).listening, document.checked, document.servers) == (1, 0, 1)
 
 
 def test_a_copy_goes_its_own_way_and_can_follow():
