@@ -74,6 +74,12 @@ class Plan:
         """Return why a reload is needed; without reasons none is."""
         return tuple(chain.from_iterable(self.reload.values()))
 
+    @property
+    def lines(self) -> list[str]:
+        """Return all of it, a line for each step, in their order, and for each reason."""
+        steps = [str(step) for phase in self.phases for step in phase]
+        return steps + [f"reload   # {reason}" for reason in self.reasons]
+
     def __str__(self) -> str:
         """Say it in one line, with the first few steps and reasons."""
         steps = [str(step) for phase in self.phases for step in phase]
@@ -183,12 +189,13 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> str
 
 
 def _why_reload(old: Written, new: Written) -> str:
+    if old.service.options != new.service.options:
+        return f"the labels of {_named(new)} changed"
     if old.service.servers != new.service.servers:
         gained = len(set(new.service.servers) - set(old.service.servers))
         lost = len(set(old.service.servers) - set(new.service.servers))
         return f"{_named(new)} has {gained} server(s) more or changed, {lost} fewer"
-    what = "the labels of" if old.service.options != new.service.options else "what is written for"
-    return f"{what} {_named(new)} changed"
+    return f"what is written for {_named(new)} changed"
 
 
 def _by_backend(part: Part) -> dict[tuple[str, int], Written]:

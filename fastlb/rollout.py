@@ -108,6 +108,8 @@ class Rollout:
         plan = self._plan(document)
         if plan.is_nothing:
             self._tools.journal.write("agreed", services=document.listening)
+        elif log.isEnabledFor(logging.DEBUG):
+            log.debug("the plan:%s", "".join(f"\n  {line}" for line in plan.lines))
         if plan.live:
             self._change_live(document, plan)
             plan = self._plan(document)

@@ -138,3 +138,16 @@ def test_many_reasons_are_shown_as_a_few_and_a_number():
     many = Plan(reload={"/a": tuple(f"reason {number}" for number in range(9))})
     assert str(many).startswith("reload, because reason 0; reason 1;")
     assert str(many).endswith("reason 4; and 4 more")
+
+
+def test_a_plan_can_be_shown_line_by_line():
+    known = running(document_of([WEB]))
+    known.capabilities = Capabilities((2, 8, 10))
+    more, other = {**WEB, "tasks": [*WEB["tasks"], task(9, ports=[31009])]}, app("/other", [10001])
+    shown = compare(known, document_of([more, other]), {"/web", "/other"}, {}).lines
+    assert [line.partition("   # ")[2] for line in shown] == [
+        "it is new",
+        "it takes requests",
+        "service other_10001 of app /other is new",
+    ]
+    assert (shown[0].split()[:2], shown[2].split()[0]) == (["add", "server"], "reload")
