@@ -20,7 +20,7 @@ SAY_BENCH := import tomllib; from pathlib import Path; \
 CHECKED := fastlb tests benchmarks docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs develop clean
+.PHONY: help demo test reach lint format bench docs develop clean
 .DELETE_ON_ERROR:
 
 help: ## show what there is to do
@@ -31,6 +31,9 @@ demo: $(VENV)/.has-demo ## watch a simulated cluster, HAProxy and fastlb togethe
 
 test: $(VENV)/.has-demo,test,lint ## run the tests; TESTS="tests/unit" runs some
 	$(VENV)/bin/python -m pytest $(TESTS) $(ARGS)
+
+reach: $(VENV)/.has-demo,test,lint ## live changes and reloads under load, the long form: a quarter of an hour
+	REACH=long $(VENV)/bin/python -m pytest -q tests/reach $(ARGS)
 
 lint: $(VENV)/.has-demo,test,lint ## check style and types
 	$(VENV)/bin/ruff check $(CHECKED)
