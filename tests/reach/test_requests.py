@@ -16,6 +16,7 @@ from tests.reach.sizes import FIGURES, SIZES, tail
 from tests.reach.tasks import use_graceful_tasks
 
 if TYPE_CHECKING:
+    from fastlb.simulator.server import SimulatedMarathon
     from tests.fakes.front_door import FrontDoor
 
 PORT = 28000
@@ -73,10 +74,10 @@ def in_use(door: FrontDoor) -> int:
     return sum(not server.is_out for server in servers[f"web_{PORT}"].values())
 
 
-@pytest.mark.parametrize("accepts", [True, False], ids=["graceful", "at once"])
-def test_none_fails_after_tasks_were_killed_that_stop_at_once(cluster, door, accepts):
-    """At once means that who waits to be accepted is reset."""
-    tasks = use_graceful_tasks(cluster, accepts=accepts)
+@pytest.mark.parametrize("way", ["gracefully", "at once", "after it was announced"])
+def test_none_fails_after_tasks_were_killed_that_stop_at_once(cluster, door, way):
+    """At once means that who waits to be accepted is reset; announced, that the state is `TASK_KILLING` first."""
+    tasks = use_graceful_tasks(cluster, accepts=way != "at once")
     cluster.load([app("web", PORT, instances=10)])
     door.up(cluster.url, "--haproxy-map")
     windows: list[tuple[float, float]] = []
@@ -85,25 +86,39 @@ def test_none_fails_after_tasks_were_killed_that_stop_at_once(cluster, door, acc
         for _ in range(SIZES.scales):
             before = door.now()
             tasks.closed_s.clear()
-            cluster.scale("/web", 1)
-            cluster.wait_idle()
+            scale_to_one(cluster, door, announced=way == "after it was announced")
             until(lambda before=before: stopped(door, before) == 9, said=lambda: tail(door.log()))
             out_s = door.journal("stopped", before)[-1]["at"] - time() + monotonic()
             windows.append((min(tasks.closed_s), out_s))
-            before = door.now()
             cluster.scale("/web", 10)
             cluster.wait_idle()
-            until(lambda before=before: sum(each["steps"] for each in door.journal("live", before)) >= 18)
+            until(lambda: in_use(door) == 10, said=lambda: tail(door.log()))
     before = [f for f in load.told.failures if any(closed_s - 0.01 < f.began_s < out_s for closed_s, out_s in windows)]
     times = sorted((out_s - closed_s) * 1000 for closed_s, out_s in windows)
+    median_ms = times[len(times) // 2]
+    FIGURES.add(HEADING, f"{SIZES.scales} times 10 tasks to 1, which stop {way}: {load.told}")
     FIGURES.add(
         HEADING,
-        f"{SIZES.scales} times 10 tasks to 1, which stop {'gracefully' if accepts else 'at once'}: {load.told}; "
-        f"{len(before)} of the failed ones began before HAProxy had taken out the last server, median "
-        f"{times[len(times) // 2]:.1f}, longest {times[-1]:.1f} ms after the first task had closed",
+        f"  {len(before)} of them began before HAProxy had taken out the last server, median {median_ms:.1f}, "
+        f"longest {times[-1]:.1f} ms after the first task had closed",
     )
     assert door.journal("reload", start) == []
     assert [failure for failure in load.told.failures if failure not in before] == [], tail(door.log())
+    assert before == [] or way != "after it was announced"
+
+
+def scale_to_one(cluster: SimulatedMarathon, door: FrontDoor, *, announced: bool) -> None:
+    """Have nine of ten tasks killed."""
+    if not announced:
+        cluster.scale("/web", 1)
+    else:
+        before, victims = door.now(), [task["id"] for task in cluster.tasks("/web")][:9]
+        for victim in victims:
+            cluster.set_task_state(victim, "TASK_KILLING")
+        until(lambda: stopped(door, before) == 9, said=lambda: tail(door.log()))
+        for victim in victims:
+            cluster.kill_task(victim, scale=True)
+    cluster.wait_idle()
 
 
 def stopped(door: FrontDoor, since: int) -> int:
