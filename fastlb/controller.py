@@ -60,8 +60,8 @@ JOURNAL = "FASTLB_JOURNAL"
 RUNTIME_TIMEOUT_S = 2.0
 """HAProxy answers a batch of commands within milliseconds; the loop waits for it."""
 SWITCH_S = 0.0005
-"""Joining the files of 5,000 apps takes a thread 20 ms. At Python's default of 5 ms a change that comes meanwhile waits for
-almost all of it, since it gives way at each question to HAProxy; so it is half of that at most."""
+"""Joining the files of 5,000 apps takes a thread 20 ms. At Python's default of 5 ms a change that comes meanwhile waits
+for almost all of it, since the loop gives way at each question to HAProxy; so it waits for half of it at most."""
 SCRAPE_TIMEOUT_S = 1.0
 """Nobody but who scrapes waits for that."""
 
