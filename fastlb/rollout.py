@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import chain
 from math import inf
 from time import monotonic, time
@@ -304,7 +303,7 @@ class Rollout:
     def _apply(self, document: Document) -> bool:
         plan, started_s = self._plan(document), monotonic()
         self._disk.catch_up(self.running.document)  # if the load fails, these are the files that stay
-        outcome = self.waiting.do(partial(self._tools.applier.apply, document.rendering()))
+        outcome = self.waiting.do(lambda: self._tools.applier.apply(document.rendering()))
         now_s = monotonic()
         how = "reload" if outcome.ok else "reload failed"
         self._tools.history.note(how, plan.reload, time(), self._latency_s(now_s))
