@@ -76,14 +76,14 @@ class Load:
             self.failures += [failure] if failure else []
 
 
-def change_ten_times(door: FrontDoor, cluster: SimulatedMarathon, change: Callable[[int], object]) -> Load:
-    """Make ten changes, one after another, under load; each shows in the routes before the next one."""
+def change_ten_times(door: FrontDoor, cluster: SimulatedMarathon, change: Callable[[int], object], how: str) -> Load:
+    """Make ten changes, one after another, under load; each is made as ``how`` says and shows before the next one."""
     with Load(door, "web.test") as load:
         for number in range(10):
             start, before = door.now(), load.answered
             change(number)
             cluster.wait_idle()
-            door.wait_for("reload", start, ok=True)
+            door.wait_for(how, start)
             door.wait_for_tasks(cluster, "web")
             until(lambda before=before: load.answered > before)
     return load
@@ -95,7 +95,8 @@ def cluster(own_cluster: SimulatedMarathon) -> SimulatedMarathon:
     return own_cluster
 
 
-def test_no_request_fails_while_the_app_is_scaled_up_and_down(cluster, door):
+@pytest.mark.parametrize(("flags", "how"), [((), "live"), (("--reload-only",), "reload")])
+def test_no_request_fails_while_the_app_is_scaled_up_and_down(cluster, door, flags, how):
     """A task that is killed with requests under way fails those, whoever balances; so each is announced as dying."""
 
     def change(number: int) -> None:
@@ -106,9 +107,10 @@ def test_no_request_fails_while_the_app_is_scaled_up_and_down(cluster, door):
             cluster.set_task_state(victim, "TASK_KILLING")
             until(lambda victim=victim: victim not in door.answering("web.test", 10))
             cluster.kill_task(victim, scale=True)
+            cluster.wait_idle()
 
-    load = change_ten_times(door.up(cluster.url), cluster, change)
-    assert (load.failures, len(door.journal("live")) > 10) == ([], True), door.log()
+    load = change_ten_times(door.up(cluster.url, *flags), cluster, change, how)
+    assert (load.failures, len(door.journal(how)) > 10) == ([], True), door.log()
 
 
 def test_no_request_fails_while_another_app_comes_and_goes(cluster, door):
@@ -118,7 +120,7 @@ def test_no_request_fails_while_another_app_comes_and_goes(cluster, door):
         else:
             cluster.create_app(app("guest", PORT + 2))
 
-    load = change_ten_times(door.up(cluster.url), cluster, change)
+    load = change_ten_times(door.up(cluster.url), cluster, change, "reload")
     assert load.failures == [], door.log()
 
 
