@@ -23,11 +23,16 @@ ANSWERS_AFTER_S = 0.003
 
 
 class GracefulTasks(TaskServers):
-    """``accepts``: whether connections that wait to be accepted in the last moment are taken and served."""
+    """``accepts``: whether connections that wait to be accepted in the last moment are taken and served.
 
-    def __init__(self, accepts: bool) -> None:
+    ``lingers_s``: for how long a task that was killed still takes connections. Without it, one that arrives between its
+    last look and its end is reset, whatever it does.
+    """
+
+    def __init__(self, accepts: bool, lingers_s: float) -> None:
         super().__init__()
         self._accepts = accepts
+        self._lingers_s = lingers_s
         self._listening: dict[Address, socket.socket] = {}
         self._held: set[asyncio.Transport] = set()
         self.closed_s: list[float] = []
@@ -36,6 +41,7 @@ class GracefulTasks(TaskServers):
     async def close(self) -> None:
         """Close every listener and connection."""
         await super().close()
+        await asyncio.sleep(2 * self._lingers_s)
         for transport in self._held:
             transport.abort()
 
@@ -45,12 +51,19 @@ class GracefulTasks(TaskServers):
         self._loop.add_reader(listening, self._accept, listening)
 
     def _close(self, address: Address) -> None:
-        with self._listening.pop(address) as listening:
+        del self._tenants[address]
+        listening = self._listening.pop(address)
+        if self._lingers_s:
+            self._loop.call_later(self._lingers_s, self._end, listening)
+        else:
+            self._end(listening)
+
+    def _end(self, listening: socket.socket) -> None:
+        with listening:
             if self._accepts:
                 self._accept(listening)
             self._loop.remove_reader(listening)
         self.closed_s.append(monotonic())
-        del self._tenants[address]
 
     def _accept(self, listening: socket.socket) -> None:
         try:
@@ -92,12 +105,12 @@ class _Answer(asyncio.Protocol):
         self._transport.close()
 
 
-def use_graceful_tasks(marathon: SimulatedMarathon, *, accepts: bool = True) -> GracefulTasks:
+def use_graceful_tasks(marathon: SimulatedMarathon, *, accepts: bool = True, lingers_s: float = 0.0) -> GracefulTasks:
     """Give a cluster without apps tasks of this kind."""
 
     def exchange(service: Service) -> GracefulTasks:
         assert service.tasks.count == 0
-        tasks = service.tasks = GracefulTasks(accepts)
+        tasks = service.tasks = GracefulTasks(accepts, lingers_s)
         return tasks
 
     return marathon.call(exchange)
