@@ -95,8 +95,7 @@ def cluster(own_cluster: SimulatedMarathon) -> SimulatedMarathon:
     return own_cluster
 
 
-@pytest.mark.parametrize(("flags", "how"), [((), "live"), (("--reload-only",), "reload")])
-def test_no_request_fails_while_the_app_is_scaled_up_and_down(cluster, door, flags, how):
+def test_no_request_fails_while_the_app_is_scaled_up_and_down(cluster, door):
     """A task that is killed with requests under way fails those, whoever balances; so each is announced as dying."""
 
     def change(number: int) -> None:
@@ -109,8 +108,8 @@ def test_no_request_fails_while_the_app_is_scaled_up_and_down(cluster, door, fla
             cluster.kill_task(victim, scale=True)
             cluster.wait_idle()
 
-    load = change_ten_times(door.up(cluster.url, *flags), cluster, change, how)
-    assert (load.failures, len(door.journal(how)) > 10) == ([], True), door.log()
+    load = change_ten_times(door.up(cluster.url), cluster, change, "live")
+    assert (load.failures, len(door.journal("live")) > 10) == ([], True), door.log()
 
 
 def test_no_request_fails_while_another_app_comes_and_goes(cluster, door):
