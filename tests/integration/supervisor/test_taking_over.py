@@ -1,0 +1,80 @@
+"""A start after a sudden end, and a start beside somebody else."""
+
+from __future__ import annotations
+
+import os
+
+import psutil
+import pytest
+
+from fastlb.children import describe
+from tests.integration.supervisor.stage import (
+    Stage,
+    end,
+    until,
+)
+
+pytestmark = pytest.mark.haproxy
+
+
+def test_after_kill_9_haproxy_serves_on_and_the_next_start_takes_over(stage):
+    stage.write()
+    killed = stage.start()
+    until(stage.is_up)
+    first, controller = stage.master(), psutil.Process(stage.controller_pid())
+    killed.kill()
+    killed.wait()
+    until(lambda: not controller.is_running() or controller.status() == psutil.STATUS_ZOMBIE)
+    assert stage.answer() == "first"
+    stage.write("second")
+    supervisor = stage.start()
+    until(lambda: stage.is_up() and stage.master() != first)
+    until(lambda: first not in {process.pid for process in stage.processes()})
+    assert stage.answer() == "second"
+    assert "sending SIGUSR1 to process" in stage.log()
+    assert end(supervisor) == 0
+    assert stage.processes() == []
+
+
+def test_a_leftover_keeps_serving_while_the_new_haproxy_cannot_start(stage):
+    stage.write()
+    killed = stage.start()
+    until(stage.is_up)
+    first = stage.master()
+    killed.kill()
+    killed.wait()
+    stage.write("second", more="backend bad\n    frobnicate\n")
+    supervisor = stage.start()
+    until(lambda: "frobnicate" in stage.log())
+    assert (stage.answer(), psutil.pid_exists(first)) == ("first", True)
+    assert end(supervisor) == 0
+    assert stage.processes() == []
+
+
+def test_a_process_that_the_file_describes_wrongly_is_left_alone(stage):
+    (stage.folder / "run").mkdir()
+    (stage.folder / "run" / "haproxy.pids").write_text(describe([os.getpid()]))
+    assert end_after_controller(stage) == 0
+    assert "of a former run" not in stage.log()
+
+
+def test_a_broken_process_file_is_logged_and_nothing_is_taken_over(stage):
+    (stage.folder / "run").mkdir()
+    (stage.folder / "run" / "haproxy.pids").write_text("[[1,")
+    assert end_after_controller(stage) == 0
+    assert "the process file of a former run cannot be read" in stage.log()
+
+
+def end_after_controller(stage: Stage) -> int:
+    supervisor = stage.start()
+    stage.controller_pid()
+    return end(supervisor)
+
+
+def test_a_second_supervisor_in_the_same_folder_is_refused(stage):
+    stage.write()
+    stage.start()
+    until(stage.is_up)
+    assert stage.start().wait(30) == 1
+    assert "another fastlb runs in" in stage.log()
+    assert stage.answer() == "first"
