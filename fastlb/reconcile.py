@@ -105,8 +105,7 @@ class Reconciler:
 
     def _take(self) -> list[Message]:
         """Wait for a message or the next timer, and return all that has arrived."""
-        if self._hands.beat:
-            self._hands.beat()
+        self._beat()
         due_s = min(self._mirroring.due_s(single=self._decider.store.complete), self._resync_due_s)
         due_s = min(due_s, self._reconcile_due_s, self._garbage_due_s, self._rollout.due_s)
         due_s = min(due_s, monotonic() + BEAT_EVERY_S) if self._hands.beat else due_s
@@ -114,10 +113,18 @@ class Reconciler:
         return messages + self._arrived(0.0 if messages else max(0.0, due_s - monotonic()))
 
     def _hear(self, within_s: float) -> None:
-        """While HAProxy is waited for: have tasks stopped that end; all else that arrives has to wait."""
+        """While HAProxy is waited for: have tasks stopped that end; all else that arrives has to wait.
+
+        Each such wait has a limit of its own, so that a long row of them, a search for bad apps, is no hang.
+        """
+        self._beat()
         messages = self._arrived(within_s)
         self._stop_what_ends(messages)
         self._heard += messages
+
+    def _beat(self) -> None:
+        if self._hands.beat:
+            self._hands.beat()
 
     def _arrived(self, within_s: float) -> list[Message]:
         messages: list[Message] = []
