@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from time import monotonic
@@ -57,11 +58,15 @@ def loop(tmp_path):
     fetcher, trial, journal = Fetcher(), FullDisk(), Journal(None)
     tools = Tools(trial, applier=None, runtime=None, old_workers=Nobody(), journal=journal)
     rollout = Rollout(settings, decider, tools, {})
-    reconciler = Reconciler(settings, decider, rollout, Hands(fetcher, None, journal), SimpleQueue())
+    beats: list[float] = []
+    hands = Hands(fetcher, None, journal, beat=lambda: beats.append(monotonic()))
+    reconciler = Reconciler(settings, decider, rollout, hands, SimpleQueue())
     return SimpleNamespace(
         store=decider.store,
         orders=fetcher.orders,
         trial=trial,
+        beats=beats,
+        wait_for=rollout.waiting.do,
         tell=reconciler._handle,
         tick=reconciler._run_timers,
     )
@@ -181,3 +186,8 @@ def test_a_marathon_that_cannot_be_read_is_said_once_and_so_is_that_it_can_be_ag
         "Marathon cannot be read: nobody is there; what HAProxy serves stays as it is",
         "Marathon can be read again",
     ]
+
+
+def test_a_long_wait_for_haproxy_is_no_hang(loop):
+    loop.wait_for(lambda: time.sleep(0.1))
+    assert len(loop.beats) > 1
