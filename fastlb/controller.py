@@ -136,6 +136,7 @@ def _admin_server(settings: Settings, board: Board, inbox: Inbox, tools: Tools, 
         yield
         return
     # Here, since whoever only checks settings needs none of it, and it takes a quarter of a second.
+    from fastlb.admin.draining import DrainingEndpoint
     from fastlb.admin.endpoints import Endpoints, Limits
     from fastlb.admin.loop import Loop
     from fastlb.admin.metrics import MetricsEndpoints
@@ -147,7 +148,9 @@ def _admin_server(settings: Settings, board: Board, inbox: Inbox, tools: Tools, 
     sources = Sources(board, renderer, tools.runtime, tools.old_workers, haproxy, settings.follow_events)
     metrics = MetricsEndpoints(Metrics(sources, tools.journal), Turns(settings.snapshot_rate))
     limits = Limits(settings.controller_timeout_s, settings.synced_within_s)
-    routes = [*Endpoints(settings.paths, limits, board, Loop(inbox)).routes(), *metrics.routes()]
+    loop = Loop(inbox)
+    draining = DrainingEndpoint(settings.paths, loop)
+    routes = [*Endpoints(settings.paths, limits, board, loop).routes(), *draining.routes(), *metrics.routes()]
     server = AdminServer(settings.paths.admin_socket, settings.paths.local_socket, settings.access, routes)
     server.start()
     try:

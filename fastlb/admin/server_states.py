@@ -1,4 +1,4 @@
-"""What HAProxy says right now about the servers of some backends: `show stat`, read.
+"""What HAProxy says right now about servers: those of some backends by `show stat`, all in numbers by their states.
 
 `show stat` knows a proxy by its name, too, but a frontend of that name comes first (before 3.3 each service has both),
 so the number of the backend is asked for before.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import csv
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.explanation import ServerNow
 from fastlb.runtime_api import RuntimeApi
+from fastlb.seen import DRAINS, OUT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 TIMEOUT_S = 2.0
@@ -23,12 +24,40 @@ SERVERS_ONLY = 4  # the type of `show stat`
 _BACKEND_NUMBER = re.compile(r"^(\d+) \S+ \d+ ", re.MULTILINE)
 
 
+class ServerCounts(NamedTuple):
+    """How many servers take requests, finish what they hold (or are out for another reason), and are found ill."""
+
+    up: int
+    draining: int
+    down: int
+
+
+NOBODY = ServerCounts(0, 0, 0)
+
+
+def count_servers(state: str) -> dict[str, ServerCounts]:
+    """Read `show servers state` to numbers by backend; lines that are something else are nobody."""
+    counts: dict[str, list[int]] = {}
+    for line in state.splitlines():
+        words = line.split(" ", 7)
+        if len(words) > 7 and words[6].isdecimal():
+            which = 1 if int(words[6]) & (OUT | DRAINS) else 2 if words[5] == "0" else 0
+            counts.setdefault(words[1], [0, 0, 0])[which] += 1
+    return {backend: ServerCounts(*numbers) for backend, numbers in counts.items()}
+
+
 def servers_now(runtime_socket: Path, backends: Iterable[str]) -> tuple[ServerNow, ...]:
     """Return every server of these backends, which HAProxy need not know. Raises RuntimeApiError."""
-    api = RuntimeApi(runtime_socket, TIMEOUT_S)
-    states = api.ask_all([f"show servers state {backend}" for backend in dict.fromkeys(backends)])
+    return servers_by(RuntimeApi(runtime_socket, TIMEOUT_S).ask_all, backends)
+
+
+def servers_by(ask_all: Callable[[Sequence[str]], list[str]], backends: Iterable[str] | None) -> tuple[ServerNow, ...]:
+    """Return them, or all for None, as the worker says that answers by ``ask_all``. Raises what that raises."""
+    if backends is None:
+        return tuple(read_servers(ask_all([f"show stat -1 {SERVERS_ONLY} -1"])[0]))
+    states = ask_all([f"show servers state {backend}" for backend in dict.fromkeys(backends)])
     numbers = [found[1] for state in states if (found := _BACKEND_NUMBER.search(state))]
-    replies = api.ask_all([f"show stat {number} {SERVERS_ONLY} -1" for number in numbers])
+    replies = ask_all([f"show stat {number} {SERVERS_ONLY} -1" for number in numbers])
     return tuple(server for reply in replies for server in read_servers(reply))
 
 

@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+OUT = "MAINT"
+"""How every status of a server begins that is out: ``MAINT``, ``MAINT (via web_1/a)``, ``MAINT (resolution)``."""
+TAKES = ("UP", "no check", "OPEN")
+"""How every status of a server begins that is given new requests, as far as HAProxy knows."""
+
 
 class ServerSeen(NamedTuple):
     """One server of one load balancer."""
@@ -26,3 +31,7 @@ class BalancerSeen(NamedTuple):
 
     address: str
     servers: tuple[ServerSeen, ...]
+    """A server is there once for each worker of HAProxy that has it and that can be looked into, old ones too."""
+
+    unseen_workers: int = 0
+    """Old workers that may hold connections, which nobody can look into: a reload goes on."""
