@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from fastlb.deployment import GROUP
-from fastlb.explanation import INTENDED, Explanation, Reason, TaskReport, Unknown
+from fastlb.explanation import INTENDED, Explanation, Problem, Reason, TaskReport, Unknown
 from fastlb.label_reports import label_reports
 from fastlb.service_reports import Placed, Subject, service_reports
 from fastlb.services import may_be_wanted, services_of
@@ -74,12 +74,17 @@ def unknown(app_id: str, known: Sequence[str]) -> Unknown:
 
 def all_problems(decider: Decider) -> list[str]:
     """Return what is left out in the whole cluster and was not meant to be: one line each, sorted."""
-    lines = {f"app {note.app_id}: {note.text}" for note in decider.store.notes}
+    return sorted(map(str, problems(decider)))
+
+
+def problems(decider: Decider) -> set[Problem]:
+    """Return what is left out in the whole cluster and was not meant to be."""
+    found = {Problem(note.app_id, None, "unreadable", note.text) for note in decider.store.notes}
     for app in decider.store.apps:
         if _is_worth_a_look(app, decider):
             explanation = explain(app.id, decider)
-            lines |= set(_lines(explanation)) if explanation is not None else set()
-    return sorted(lines)
+            found |= set(_problems_in(explanation)) if explanation is not None else set()
+    return found
 
 
 def _is_worth_a_look(app: App, decider: Decider) -> bool:
@@ -90,15 +95,14 @@ def _is_worth_a_look(app: App, decider: Decider) -> bool:
     return len(part.written) < max(len(app.service_ports), 1) and may_be_wanted(app, decider.rules)
 
 
-def _lines(explanation: Explanation) -> Iterator[str]:
+def _problems_in(explanation: Explanation) -> Iterator[Problem]:
     for problem in explanation.problems:
         if problem.kind not in INTENDED:
-            yield f"app {explanation.app_id}: {problem.text}"
+            yield Problem(explanation.app_id, None, problem.kind, problem.text)
     for service in explanation.services:
         why = service.why_not
         if why is not None and why.kind not in INTENDED and why not in explanation.problems:
-            port = f" (service port {service.port})" if service.port is not None else ""
-            yield f"app {explanation.app_id}{port}: {why.text}"
+            yield Problem(explanation.app_id, service.port, why.kind, why.text)
 
 
 def _subject(newest: App, decider: Decider) -> Subject:

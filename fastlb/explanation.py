@@ -1,6 +1,6 @@
 """Why an app is routed as it is, as values: what `explain` finds out, and text, JSON and the page show.
 
-Frozen dataclasses of plain values, free of behaviour. Texts in them come from outside as they are: whoever shows them
+Frozen dataclasses of plain values. Texts in them come from outside as they are: whoever shows them
 makes them harmless for the place where they are shown. Passwords are masked already.
 """
 
@@ -41,6 +41,21 @@ class Reason:
 
     kind: ReasonKind
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something of an app that is left out and was not meant to be; ``port`` is that of its service, None for all."""
+
+    app_id: str
+    port: int | None
+    kind: ReasonKind
+    text: str
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        port = f" (service port {self.port})" if self.port is not None else ""
+        return f"app {self.app_id}{port}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)

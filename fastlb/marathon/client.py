@@ -62,7 +62,7 @@ class _Ask:
 
 
 class MarathonClient:
-    """Reads apps; for use by one thread at a time, but for `wake`."""
+    """Reads apps; for use by one thread at a time, but for `wake` and `url`."""
 
     def __init__(self, config: MarathonConfig) -> None:
         self._login = config.login
@@ -87,6 +87,16 @@ class MarathonClient:
     def received_bytes(self) -> int:
         """How many bytes the bodies of all answers had, as they came over the wire."""
         return self._http.received_bytes
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """All endpoints, the one that is asked first before the others; any thread may look."""
+        return tuple(self._urls)
+
+    @property
+    def url(self) -> str:
+        """The endpoint that is asked first, since it worked last; any thread may look."""
+        return self._urls[0]
 
     def close(self) -> None:
         """Close all connections; what is still asked for is never told."""
