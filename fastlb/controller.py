@@ -84,7 +84,8 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     renderer = Renderer(catalogue, rules, read_limits(args))
     decider = Decider(store, renderer, rules)
     marathon = read_marathon(args, environ)
-    fetcher = Fetcher(MarathonClient(marathon), Asking(settings.bulk_threshold), inbox)
+    client = MarathonClient(marathon)
+    fetcher = Fetcher(client, Asking(settings.bulk_threshold), inbox)
     journal = Journal(Path(named) if (named := os.environ.get(JOURNAL)) else None)
     history, board = History(), Board()
     tools = Tools(
@@ -99,7 +100,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     beat = link.beat if link else None
     hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, history, board, beat)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
-    with _signals(inbox), _admin_server(settings, board, inbox, tools, renderer):
+    with _signals(inbox), _admin_server(settings, board, inbox, tools, renderer, client):
         if stream:
             stream.start()
         try:
@@ -130,12 +131,15 @@ def find_for(args: argparse.Namespace, environ: Mapping[str, str], settings: Set
 
 
 @contextmanager
-def _admin_server(settings: Settings, board: Board, inbox: Inbox, tools: Tools, renderer: Renderer) -> Iterator[None]:
+def _admin_server(
+    settings: Settings, board: Board, inbox: Inbox, tools: Tools, renderer: Renderer, client: MarathonClient
+) -> Iterator[None]:
     """Have the admin server run; a single pass has none."""
     if settings.once or settings.dry:
         yield
         return
     # Here, since whoever only checks settings needs none of it, and it takes a quarter of a second.
+    from fastlb.admin.assembly import view_routes
     from fastlb.admin.draining import DrainingEndpoint
     from fastlb.admin.endpoints import Endpoints, Limits
     from fastlb.admin.loop import Loop
@@ -151,6 +155,7 @@ def _admin_server(settings: Settings, board: Board, inbox: Inbox, tools: Tools, 
     loop = Loop(inbox)
     draining = DrainingEndpoint(settings.paths, loop)
     routes = [*Endpoints(settings.paths, limits, board, loop).routes(), *draining.routes(), *metrics.routes()]
+    routes += view_routes(settings, sources, tools.journal, tools.history, client, loop)
     server = AdminServer(settings.paths.admin_socket, settings.paths.local_socket, settings.access, routes)
     server.start()
     try:
