@@ -118,11 +118,11 @@ class Balancers:
         authorization = f"Bearer {token}" if token else balancer.authorization
         headers = {"Authorization": authorization} if authorization else {}
         connection = http.client.HTTPConnection(balancer.host, balancer.port)
-        connection.sock = _connected(balancer, self._timeout_s)
+        connected = connection.sock = _connected(balancer, self._timeout_s)
         try:
-            connection.request("GET", balancer.folder + path, headers={**headers, "Connection": "close"})
+            connection.request("GET", balancer.folder + path, headers=headers)
             answer = connection.getresponse()
-            return answer.status, _whole(answer, connection.sock, until_s)
+            return answer.status, _whole(answer, connected, until_s)
         finally:
             connection.close()
 
