@@ -1,6 +1,7 @@
-# The whole front door in one image: HAProxy of the distribution, fastlb with the compiled hot path, tini.
-#   docker build -t fastlb .                                     BASE=debian:bookworm-slim builds as well
-#   docker run --network host fastlb sse --health-check --group external --haproxy-config /marathon-lb/haproxy.cfg
+# The whole front door in one image, to put in the place of marathon-lb's: HAProxy of the distribution, fastlb with the
+# compiled hot path, tini. docs/container.md says what it takes and how small it is.
+#   docker build -t fastlb .                        --build-arg BASE=debian:bookworm-slim takes another HAProxy
+#   docker run --network host -e PORTS=9090 fastlb sse --health-check --group external --marathon http://marathon:8080
 ARG BASE=debian:trixie-slim
 
 FROM ${BASE} AS build
@@ -22,12 +23,19 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
       ca-certificates haproxy python3 tini \
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*.log /var/log/apt
 COPY --from=build /opt/fastlb /opt/fastlb
-ENV PATH=/opt/fastlb/bin:$PATH PYTHONUNBUFFERED=1
-# A HAPROXY_HEAD written for marathon-lb's image loads these four.
-COPY lua/fastlb.lua /marathon-lb/fastlb.lua
-RUN cd /marathon-lb && for name in getpids getconfig getmaps signalmlb; do ln -s fastlb.lua $name.lua; done
-# Templates of your own go to /marathon-lb/templates, as in marathon-lb's image.
+# The names that app definitions, scripts and heads written for marathon-lb's image know. Configuration, maps and
+# templates lie in the same folder.
+COPY image/ lua/fastlb.lua /marathon-lb/
+RUN cd /marathon-lb && ln -s zdd.py bluegreen_deploy.py && mkdir templates \
+    && for name in getpids getconfig getmaps signalmlb; do ln -s fastlb.lua $name.lua; done \
+    && mkdir -p /run/haproxy && chmod 1777 /run/haproxy
+ENV PATH=/opt/fastlb/bin:$PATH PYTHONUNBUFFERED=1 TINI_SUBREAPER=1 FASTLB_RUN_DIR=/var/run/haproxy
 WORKDIR /marathon-lb
 EXPOSE 80 443 9090 9091
-ENTRYPOINT ["tini", "-g", "--", "fastlb"]
-CMD ["sse", "--health-check", "--group", "external", "--haproxy-config", "/marathon-lb/haproxy.cfg"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
+    CMD ["/opt/fastlb/bin/python", "-m", "fastlb.entry", "health"]
+ENTRYPOINT ["tini", "-g", "--", "/marathon-lb/run"]
+CMD ["sse", "--health-check", "--group", "external"]
+LABEL org.opencontainers.image.title="fastlb" \
+      org.opencontainers.image.description="A drop-in replacement for marathon-lb" \
+      org.opencontainers.image.licenses="Apache-2.0"
