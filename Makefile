@@ -8,6 +8,9 @@
 
 VENV ?= .venv
 TESTS ?= tests
+PYTEST = $(VENV)/bin/python -m pytest
+# What pytest says if none of the tests named is of the kind asked for.
+NONE_CHOSEN := 5
 ARGS ?=
 USABLE := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
@@ -30,7 +33,8 @@ demo: $(VENV)/.has-demo ## watch a simulated cluster, HAProxy and fastlb togethe
 	$(VENV)/bin/fastlb demo $(ARGS)
 
 test: $(VENV)/.has-demo,test,lint ## run the tests; TESTS="tests/unit" runs some
-	$(VENV)/bin/python -m pytest $(TESTS) $(ARGS)
+	$(PYTEST) -m "not alone" --numprocesses 3 --dist loadfile $(TESTS) $(ARGS) || test $$? = $(NONE_CHOSEN)
+	$(PYTEST) -m alone $(TESTS) $(ARGS) || test $$? = $(NONE_CHOSEN)
 
 reach: $(VENV)/.has-demo,test,lint ## live changes and reloads under load, the long form: a quarter of an hour
 	REACH=long $(VENV)/bin/python -m pytest -q tests/reach $(ARGS)

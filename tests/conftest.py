@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,17 @@ settings.register_profile("steady", derandomize=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 
 HOT_PATH = [name for name, each in vars(kernel).items() if callable(each) and not name.startswith("_")]
+
+
+TESTS = Path(__file__).parent
+UNDER_LOAD = {"reach", "faults", "zdd"}
+"""Folders whose tests count failed requests and milliseconds."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).parts[0] in UNDER_LOAD:
+            item.add_marker(pytest.mark.alone)
 
 
 def pytest_report_header() -> list[str]:
