@@ -103,10 +103,11 @@ def _add_explain(subparsers: Subparsers) -> None:
 
 
 def _daemon(args: argparse.Namespace) -> int:
-    from fastlb.daemon import run_daemon
+    """Run the daemon; what runs in the place of marathon-lb's generator logs where that did (COMPAT.md 2.1)."""
+    from fastlb.daemon import run_daemon, runs_alone
     from fastlb.logs import set_up_logging
 
-    set_up_logging(args)
+    set_up_logging(args, sys.stderr if runs_alone(args) else sys.stdout)
     return run_daemon(args, os.environ)
 
 
@@ -120,7 +121,7 @@ def _controller(args: argparse.Namespace) -> int:
     from fastlb.logs import set_up_logging
 
     args = build_parser().parse_args(passed_on(os.environ))
-    set_up_logging(args)
+    set_up_logging(args, sys.stdout)
     return run_controller(args, os.environ)
 
 

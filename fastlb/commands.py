@@ -10,6 +10,7 @@ replies of the one before were good, so that nothing is taken away while what re
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -57,6 +58,24 @@ class MapSwap(NamedTuple):
 
 Step = Command | MapSwap
 Phase = tuple[Step, ...]
+
+
+_EFFECTS = (
+    ("server(s) added", re.compile(r"add server ")),
+    ("server(s) taken out", re.compile(r"set server \S+ state maint ")),
+    ("server(s) back", re.compile(r"set server \S+ state ready +# (?!it takes requests)")),
+    ("server(s) moved", re.compile(r"set server \S+ addr ")),
+    ("weight(s) changed", re.compile(r"set server \S+ weight .*# its weight was")),
+    ("map entries changed", re.compile(r"(?:add|set|del) map ")),
+    ("map(s) replaced", re.compile(r"replace map ")),
+)
+"""What people count, by what a step says; the other steps of a server belong to one of these."""
+
+
+def effects(steps: Iterable[Step]) -> dict[str, int]:
+    """Return how much of what these steps do; a server that is added with three commands counts once."""
+    every = (next((what for what, pattern in _EFFECTS if pattern.match(text)), "") for text in map(str, steps))
+    return {what: count for what, count in Counter(every).items() if what}
 
 
 def last_line(reply: str) -> str:

@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+def runs_alone(args: argparse.Namespace) -> bool:
+    """Whether this is a run like marathon-lb's own: HAProxy is somebody else's, or there is one pass only."""
+    return args.command is not None or args.dry or args.once
+
+
 def run_daemon(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run until told to end; return the exit code. Raises UsageError, or HAProxyError if there is none to run."""
-    if args.command is not None or args.dry or args.once:
+    if runs_alone(args):
         from fastlb.controller import run_controller
 
         return run_controller(args, environ)

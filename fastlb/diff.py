@@ -75,6 +75,11 @@ class Plan:
         return tuple(chain.from_iterable(self.reload.values()))
 
     @property
+    def why_reload(self) -> str:
+        """Return the first few reasons in one line."""
+        return _shown(self.reasons)
+
+    @property
     def lines(self) -> list[str]:
         """Return all of it, a line for each step, in their order, and for each reason."""
         steps = [str(step) for phase in self.phases for step in phase]
@@ -84,7 +89,7 @@ class Plan:
         """Say it in one line, with the first few steps and reasons."""
         steps = [str(step) for phase in self.phases for step in phase]
         parts = [f"live: {_shown(steps)}"] if steps else []
-        parts += [f"reload, because {_shown(self.reasons)}"] if self.reload else []
+        parts += [f"reload: {self.why_reload}"] if self.reload else []
         return "; then ".join(parts) or "nothing to do"
 
 
@@ -118,7 +123,7 @@ def compare(running: Running, desired: Document, app_ids: Collection[str], map_p
 def _compare_app(running: Running, applied: Part, desired: Part) -> tuple[list[str], tuple[Change, ...]]:
     """Return why one app needs a reload, or what changes it live."""
     before, after = _by_backend(applied), _by_backend(desired)
-    reasons = [f"{_named(after[backend])} is new" for backend in after.keys() - before.keys()]
+    reasons = [f"new {_named(after[backend])}" for backend in after.keys() - before.keys()]
     reasons += [f"{_named(before[backend])} is gone" for backend in before.keys() - after.keys()]
     changes = []
     for backend in before.keys() & after.keys():
@@ -203,7 +208,7 @@ def _by_backend(part: Part) -> dict[tuple[str, int], Written]:
 
 
 def _named(written: Written) -> str:
-    return f"service {written.service.backend} of app {written.service.app_id}"
+    return f"backend {written.service.backend} (app {written.service.app_id})"
 
 
 def _shown(each: Iterable[str]) -> str:

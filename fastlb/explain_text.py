@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from fastlb.explanation import Explanation, Unknown
+from fastlb.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -24,8 +25,7 @@ LONGEST_VALUE = 300  # characters
 
 def harmless(text: str) -> str:
     """Return one line of text with all that is not printable escaped, and cut if it is very long."""
-    shown = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return shown if len(shown) <= LONGEST_VALUE else f"{shown[:LONGEST_VALUE]}... ({len(shown)} characters)"
+    return one_line(text, LONGEST_VALUE)
 
 
 def as_json(found: Explanation | Unknown | Sequence[str]) -> str:

@@ -1,13 +1,15 @@
-"""What HAProxy says on its standard error, without the lines that mean nothing here.
+"""What HAProxy says on its standard error: its lines, how much each matters, and without what means nothing here.
 
 With thousands of services every reload would write tens of thousands of lines: one per proxy that an old worker stops,
 one per TCP frontend for an option that only concerns HTTP, one per redirect rule of marathon-lb's templates, which
-follow `use_backend` rules on purpose. Bytes in, bytes out; no file, no process.
+follow `use_backend` rules on purpose. Its severities are those of a program that people start by hand: each command
+that fastlb itself gives is a warning there. Bytes in, values out; no file, no process.
 """
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 TAIL_BYTES = 16_384
 
@@ -19,10 +21,29 @@ _NOISE = re.compile(
     rb"|a 'redirect' rule placed after a 'use_backend' rule"
     rb"|a 'http-request' rule placed after a 'use_backend' rule"
 )
+_LEVELS = {"NOTICE": "DEBUG", "WARNING": "WARNING", "ALERT": "ERROR", "EMERG": "ERROR"}
+_ROUTINE = re.compile(
+    r"Server \S+ is (?:UP/READY \(leaving forced maintenance|going DOWN for maintenance)"
+    r"|worker (?:#\d+ )?\(\d+\) exited with code (?:0|143)\b"
+    r"|(?:Reexecuting|Exiting) Master process|All workers exited"
+)
+NO_SERVER = "backend(s) without any server"
+_FLIPS = (
+    ("server(s) up", re.compile(r"Server (\S+) is UP\b(?!/)")),
+    ("server(s) down", re.compile(r"Server (\S+) is DOWN\b")),
+    (NO_SERVER, re.compile(r"backend '?(\S+?)'? has no server available")),
+)
+
+
+class Flip(NamedTuple):
+    """What HAProxy's checks changed: ``what`` it is a count of, and the server or backend."""
+
+    what: str
+    name: str
 
 
 class HAProxyLog:
-    """Filters what HAProxy says, fed in any pieces, and keeps the end of it for error messages."""
+    """Cuts and filters what HAProxy says, fed in any pieces, and keeps the end of it for error messages."""
 
     def __init__(self) -> None:
         self._rest = b""
@@ -33,11 +54,27 @@ class HAProxyLog:
         """Return the last lines that were passed on, about 16 KB at most."""
         return (self._tail + self._rest).decode(errors="replace")
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> list[str]:
         """Return the lines to pass on that ``data`` completes; at the end (no data) also an unfinished one."""
         *lines, self._rest = (self._rest + data).split(b"\n")
-        passed = b"".join(line + b"\n" for line in lines if not _NOISE.search(line))
         if not data or len(self._rest) > TAIL_BYTES:
-            passed, self._rest = passed + self._rest, b""
-        self._tail = (self._tail + passed)[-TAIL_BYTES:]
-        return passed
+            lines, self._rest = [*lines, self._rest], b""
+        passed = [line for line in lines if line.strip() and not _NOISE.search(line)]
+        self._tail = (self._tail + b"".join(line + b"\n" for line in passed))[-TAIL_BYTES:]
+        return [line.decode(errors="replace") for line in passed]
+
+
+def level(line: str) -> str:
+    """Return the name of the level at which a line of HAProxy is logged; what has no severity is worth reading."""
+    if _ROUTINE.search(line):
+        return "DEBUG"
+    severity = re.match(r"\[(\w+)\]", line)
+    return _LEVELS.get(severity[1], "WARNING") if severity else "WARNING"
+
+
+def flip(line: str) -> Flip | None:
+    """Return what a line says that HAProxy's own checks changed, which is routine in a big cluster."""
+    for what, pattern in _FLIPS:
+        if found := pattern.search(line):
+            return Flip(what, found[1])
+    return None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_AT_ONCE = 50
+"""Lines about apps that one decision leads to; who starts fastlb on a thousand broken apps reads no thousand lines."""
+
 
 class Reporter:
     """Remembers what has been said."""
@@ -35,20 +38,30 @@ class Reporter:
     def say(self, notes: Iterable[Note], refused: Mapping[str, Refused], warning: str | None) -> None:
         """Log each note, each refusal and the warning once, when it is new, and say when an app is fine again."""
         now = frozenset(notes)
-        for note in sorted(now - self._notes, key=str):
-            log.log(logging.ERROR if note.mistake else logging.WARNING, "%s", note)
+        new = sorted(now - self._notes, key=lambda note: (not note.mistake, str(note)))
+        for note in new[:MOST_AT_ONCE]:
+            log.log(logging.ERROR if note.mistake else logging.WARNING, "%s", note, extra={"app": note.app_id})
+        _say_rest(len(new), "notes about apps are new")
         reasons = {app_id: each.reason for app_id, each in refused.items()}
         before = {note.app_id for note in self._notes if note.mistake} | self._refused.keys()
         wrong = {note.app_id for note in now if note.mistake} | reasons.keys()
-        for app_id in sorted(before - wrong):
-            log.info("app %s: nothing of it is left out any more", app_id)
-        for app_id, reason in sorted(reasons.items() - self._refused.items()):
-            instead = "it is left out" if refused[app_id].entirely else "its last good form stays"
-            log.error("app %s: %s; %s until it changes", app_id, reason, instead)
+        for app_id in sorted(before - wrong)[:MOST_AT_ONCE]:
+            log.info("app %s: nothing of it is left out any more", app_id, extra={"app": app_id})
+        _say_rest(len(before - wrong), "apps are left out no more")
+        for number, (app_id, reason) in enumerate(sorted(reasons.items() - self._refused.items())):
+            if number < MOST_AT_ONCE:
+                instead = "it is left out" if refused[app_id].entirely else "its last good form stays"
+                log.error("app %s: %s; %s until it changes", app_id, reason, instead, extra={"app": app_id})
             self._journal.write("refused", app=app_id, reason=reason)
             self._history.note("refused", {app_id: [reason]}, time.time())
+        _say_rest(len(reasons.items() - self._refused.items()), "apps are refused")
         for app_id in sorted(self._refused.keys() - reasons.keys()):
             self._journal.write("released", app=app_id)
         if warning is not None and warning != self._warning:
             log.warning("%s", warning)
         self._notes, self._refused, self._warning = now, reasons, warning
+
+
+def _say_rest(count: int, what: str) -> None:
+    if count > MOST_AT_ONCE:
+        log.warning("%d more %s; `fastlb explain --all-problems` lists everything", count - MOST_AT_ONCE, what)

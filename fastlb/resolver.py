@@ -29,6 +29,7 @@ class Resolver:
     def __init__(self, capacity: int) -> None:
         self._capacity = max(capacity, 1)
         self._known: OrderedDict[str, str] = OrderedDict()
+        self._unknown: set[str] = set()
 
     def addresses(self, names: Iterable[str]) -> dict[str, str]:
         """Return the addresses of those ``names`` that resolve, within `LOOKUP_TIMEOUT_S` in all."""
@@ -40,8 +41,12 @@ class Resolver:
         self._known.update(fresh)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
-        for name in sorted(wanted - found.keys() - fresh.keys()):
+        unknown = wanted - found.keys() - fresh.keys()
+        for name in sorted(unknown - self._unknown):
             log.warning("host name %s does not resolve to an IPv4 address; its tasks are left out", name)
+        for name in sorted(self._unknown & fresh.keys()):
+            log.info("host name %s resolves again", name)
+        self._unknown = unknown
         return found | fresh
 
 

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from fastlb.admission import Admission
 from fastlb.audit import Audit
+from fastlb.commands import effects
 from fastlb.diff import Plan, compare
 from fastlb.disk import Disk
 from fastlb.errors import HAProxyError, PublishError, RuntimeApiError
 from fastlb.history import History
+from fastlb.routine import Routine
 from fastlb.running import Running
 from fastlb.waiting import PatientTrial, Waiting
 
@@ -70,6 +72,8 @@ class Rollout:
         """Whoever gives the rollout work may hear what cannot wait while HAProxy is waited for."""
         trial, find = PatientTrial(tools.trial, self.waiting), settings.find_culprits
         self._admission = Admission(decider, trial, tools.applier, tools.journal, find_culprits=find)
+        self._routine = Routine()
+        tools.journal.listen(self._routine.hear)
         self._since_s: float | None = None
         self._wanted_since_s: float | None = None
         self._reload_due_s = inf
@@ -91,7 +95,8 @@ class Rollout:
     def due_s(self) -> float:
         """Return when `run_due` has something to do, monotonic; infinity for never."""
         audit_due_s = self._audit.due_s if self._audit else inf
-        return min(self._reload_due_s, self._disk.due_s, self._look_due_s, self.running.leaving.next_s, audit_due_s)
+        due_s = min(self._reload_due_s, self._disk.due_s, self._look_due_s, self.running.leaving.next_s, audit_due_s)
+        return min(due_s, self._routine.due_s)
 
     @property
     def is_done(self) -> bool:
@@ -108,7 +113,7 @@ class Rollout:
         if plan.is_nothing:
             self._tools.journal.write("agreed", services=document.listening)
         elif log.isEnabledFor(logging.DEBUG):
-            log.debug("the plan:%s", "".join(f"\n  {line}" for line in plan.lines))
+            log.debug("the plan: %s", "; ".join(plan.lines))
         if plan.live:
             self._change_live(document, plan)
             plan = self._plan(document)
@@ -124,6 +129,7 @@ class Rollout:
         """Do what is due by now; return whether what was decided has been tried on HAProxy."""
         now_s = monotonic()
         tries = self._reload_due_s <= now_s
+        self._routine.look(now_s)
         if self.running.leaving.next_s <= now_s:
             self._delete_leavers(now_s)
         if self._disk.due_s <= now_s:
@@ -220,12 +226,12 @@ class Rollout:
                 "live",
                 apps=sorted(plan.live)[:SHOWN_REASONS],
                 steps=sum(map(len, phases)),
+                effects=effects(chain.from_iterable(phases)),
                 seconds=now_s - started_s,
                 event_to_applied_s=self._latency_s(now_s),
             )
-            log.info(
-                "live in %.4f s%s: %s", now_s - started_s, self._after_the_event(now_s), Plan(plan.live, plan.maps)
-            )
+            said = Plan(plan.live, plan.maps)
+            log.debug("%s; in %.4f s%s", said, now_s - started_s, self._after_the_event(now_s))
 
     def _doubt(self, doubt: str) -> None:
         log.warning("what HAProxy has is not what was expected: %s; it is reloaded", doubt)
@@ -318,12 +324,13 @@ class Rollout:
         )
         if not outcome.ok:
             self.running.unknown("HAProxy could not load the last files")
-            log.error("HAProxy could not load the new files (%s): %s; tried again", plan, outcome.log)
+            log.error("HAProxy could not load the new files (%s): %s; tried again", plan.why_reload, outcome.log)
             return False
         self._have_loaded(document)
         self._decider.accepted(set(self._decider.changed))
         self._look_due_s = now_s
-        log.info("loaded in %.3f s%s: %s", now_s - started_s, self._after_the_event(now_s), plan)
+        seconds, after = now_s - started_s, self._after_the_event(now_s)
+        log.info("reload: %s; in %.3f s%s", plan.why_reload, seconds, after, extra={"apps": sorted(plan.reload)})
         return True
 
     def _have_loaded(self, document: Document) -> None:

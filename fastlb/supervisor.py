@@ -26,7 +26,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -38,7 +37,7 @@ from fastlb.controller_link import LINK_FD, MESSAGE_BYTES, ControllerLink
 from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
 from fastlb.files import publish, read_text
 from fastlb.haproxy import environment_for_haproxy
-from fastlb.haproxy_log import HAProxyLog
+from fastlb.haproxy_words import HAProxyWords
 from fastlb.heartbeat import Silence
 from fastlb.loaded import LoadedFiles, drop_stale_state
 from fastlb.runtime_api import RuntimeApi
@@ -138,7 +137,7 @@ class Supervisor:
         self._waiting: dict[int, bool] = {}
         self._serving = False
         self._stopping = False
-        self._said = HAProxyLog()
+        self._said = HAProxyWords()
 
     def run(self) -> ExitCode:
         """The loop; returns when nothing of ours runs any more."""
@@ -152,6 +151,7 @@ class Supervisor:
                 self._see_whether_haproxy_serves()
                 self._see_whether_the_controller_lives()
                 self._end_who_is_ending()
+                self._said.sum_up()
             self._end_stragglers()
             self._link.drop()
             self._remove_traces()
@@ -242,7 +242,8 @@ class Supervisor:
         for stale in self._orders.run_dir.glob(f"{MASTER_SOCKET}*"):
             stale.unlink(missing_ok=True)
         drop_stale_state(self._orders.server_state)
-        self._serving, self._said = False, HAProxyLog()
+        self._serving = False
+        self._said.begin()
         stamps = self._files.stamps()
         # -db: a `daemon` in the configuration would have the master leave our sight.
         command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
@@ -295,10 +296,7 @@ class Supervisor:
         if not heard and not stderr.closed:
             self._selector.unregister(stderr)
             stderr.close()
-        passed = self._said.feed(heard)
-        with contextlib.suppress(OSError):
-            sys.stderr.buffer.write(passed)
-            sys.stderr.buffer.flush()
+        self._said.hear(heard)
         return bool(heard)
 
     def _see_whether_haproxy_serves(self) -> None:

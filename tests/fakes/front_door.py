@@ -136,7 +136,7 @@ class FrontDoor:
                 cwd=self.folder,
                 env=self.environment(**environment),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=log,
                 stderr=log,
             )
         return self

@@ -47,18 +47,18 @@ def test_what_renders_to_the_same_text_is_nothing_to_do():
 
 def test_new_and_gone_services_are_named_with_their_apps():
     other = app("/other", [10001])
-    assert reasons([WEB], [WEB, other]) == ("service other_10001 of app /other is new",)
-    assert reasons([WEB, other], [WEB]) == ("service other_10001 of app /other is gone",)
+    assert reasons([WEB], [WEB, other]) == ("new backend other_10001 (app /other)",)
+    assert reasons([WEB, other], [WEB]) == ("backend other_10001 (app /other) is gone",)
 
 
 def test_servers_are_counted():
     more = {**WEB, "tasks": [task(1, ports=[31009]), task(2), task(3, ports=[31005])]}
-    assert reasons([WEB], [more]) == ("service web_10000 of app /web has 2 server(s) more or changed, 0 fewer",)
+    assert reasons([WEB], [more]) == ("backend web_10000 (app /web) has 2 server(s) more or changed, 0 fewer",)
 
 
 def test_changed_labels_are_named():
     moved = app("/web", [10000], {"HAPROXY_0_VHOST": "new.test"})
-    assert reasons([WEB], [moved]) == ("the labels of service web_10000 of app /web changed",)
+    assert reasons([WEB], [moved]) == ("the labels of backend web_10000 (app /web) changed",)
 
 
 CHECKED = {
@@ -120,7 +120,7 @@ def test_an_app_that_needs_a_reload_does_not_hold_up_the_others():
     found = compare(runs, document_of([sticky, with_tasks(1, 2)], "--haproxy-map"), {"/first", "/web"}, MAPS)
     assert (list(found.live), list(found.reload)) == (["/web"], ["/first"])
     assert str(found).startswith("live: add server web_10000/")
-    assert str(found).endswith("; then reload, because the labels of service first_10001 of app /first changed")
+    assert str(found).endswith("; then reload: the labels of backend first_10001 (app /first) changed")
 
 
 def test_apps_that_cannot_differ_are_not_looked_at():
@@ -131,12 +131,12 @@ def test_who_has_to_write_the_map_rule_now_is_named():
     first = app("/first", [10001], {"HAPROXY_0_VHOST": "first.test"})
     runs, wanted = document_of([first, WEB], "--haproxy-map"), document_of([WEB], "--haproxy-map")
     found = compare(running(runs), wanted, {"/first", "/web"}, {}).reasons
-    assert "what is written for service web_10000 of app /web changed" in found
+    assert "what is written for backend web_10000 (app /web) changed" in found
 
 
 def test_many_reasons_are_shown_as_a_few_and_a_number():
     many = Plan(reload={"/a": tuple(f"reason {number}" for number in range(9))})
-    assert str(many).startswith("reload, because reason 0; reason 1;")
+    assert str(many).startswith("reload: reason 0; reason 1;")
     assert str(many).endswith("reason 4; and 4 more")
 
 
@@ -148,6 +148,6 @@ def test_a_plan_can_be_shown_line_by_line():
     assert [line.partition("   # ")[2] for line in shown] == [
         "it is new",
         "it takes requests",
-        "service other_10001 of app /other is new",
+        "new backend other_10001 (app /other)",
     ]
     assert (shown[0].split()[:2], shown[2].split()[0]) == (["add", "server"], "reload")

@@ -49,7 +49,7 @@ def test_a_very_long_text_is_cut():
 
 def test_everything_is_in_the_text():
     history = History()
-    history.note("reload", {"/web": ["service web_10000 of app /web is new"]}, 0.0, 0.25)
+    history.note("reload", {"/web": ["new backend web_10000 (app /web)"]}, 0.0, 0.25)
     decider = deciding(app("/web", [10000, 10001], {"HAPROXY_0_VHOST": "a.test", "HAPROXY_1_ENABLED": "no"}))
     text = as_text(explain("/web", decider, None, history))
     for part in (
@@ -58,7 +58,7 @@ def test_everything_is_in_the_text():
         "service 1, port 10001, tcp: not exposed: label HAPROXY_1_ENABLED does not enable it: it says 'no'",
         "in        task.1  127.0.0.2  TASK_RUNNING  127.0.0.2:31000 (service 0)",
         "HAPROXY_0_VHOST = 'a.test'\n      host names",
-        "1970-01-01 00:00:00 UTC  reload, 0.250 s after the event: service web_10000 of app /web is new",
+        "1970-01-01 00:00:00 UTC  reload, 0.250 s after the event: new backend web_10000 (app /web)",
         "service 0, backend:\n    backend web_10000",
     ):
         assert part in text

@@ -59,5 +59,5 @@ def test_a_reason_has_its_class(made, expected):
 
 
 def test_there_are_few_classes_whatever_the_reasons_say():
-    hostile = ["service a of app /b: the labels of SIGUSR1", "\n", "", 'x{y="z"}']
+    hostile = ["backend a (app /b): the labels of SIGUSR1", "\n", "", 'x{y="z"}']
     assert reason_classes(hostile) <= {*CLASSES, "other"}
