@@ -45,12 +45,15 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to send: a POST when there is a body, otherwise a GET. Headers are whole lines, `Name: value`."""
+    """What to send: a POST when there is a body, otherwise a GET, unless a `method` is named. Headers are whole lines,
+    `Name: value`.
+    """
 
     url: str
     headers: tuple[str, ...] = ()
     secret_headers: tuple[str, ...] = field(default=(), repr=False)
     body: bytes | None = field(default=None, repr=False)
+    method: str = ""
 
 
 class Transfer(Protocol):
@@ -104,10 +107,12 @@ def prepare(curl: pycurl.Curl, request: Request, tls: Tls, connect_timeout_s: fl
     curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(connect_timeout_s * 1000))
     curl.setopt(pycurl.MAXAGE_CONN, IDLE_REUSE_S)
     curl.setopt(pycurl.PROTOCOLS, _PLAIN)
-    if request.body is None:
-        _follow_one_redirect(curl, request)
-    else:
+    if request.body is not None:
         curl.setopt(pycurl.POSTFIELDS, request.body)
+    elif not request.method:
+        _follow_one_redirect(curl, request)
+    if request.method:
+        curl.setopt(pycurl.CUSTOMREQUEST, request.method)
     _check_server(curl, tls)
 
 
