@@ -9,19 +9,25 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
       ca-certificates gcc libc6-dev python3 python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
-COPY pyproject.toml setup.py README.md LICENSE ./
+COPY pyproject.toml ./
+RUN python3 -m venv /opt/fastlb \
+    && python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])' \
+    | xargs /opt/fastlb/bin/pip install --no-cache-dir --disable-pip-version-check
+COPY setup.py README.md LICENSE ./
 COPY templates templates
 COPY fastlb fastlb
-# In the image the compiled hot path is demanded: without it the build fails. Nothing installs packages later on, so
-# pip stays behind.
-RUN python3 -m venv /opt/fastlb \
-    && FASTLB_BUILD_EXTENSION=1 /opt/fastlb/bin/pip install --no-cache-dir --disable-pip-version-check . \
-    && /opt/fastlb/bin/pip uninstall --yes --disable-pip-version-check pip setuptools
+# In the image the compiled hot path is demanded: without it the build fails. Nothing installs packages later on, so pip
+# stays behind; so do time zones, which the system has, and symbols for debuggers.
+RUN FASTLB_BUILD_EXTENSION=1 /opt/fastlb/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . \
+    && /opt/fastlb/bin/pip uninstall --yes --disable-pip-version-check pip setuptools tzdata \
+    && find /opt/fastlb -name '*.so*' -type f -exec strip --strip-unneeded {} + \
+    && find /opt/fastlb/lib \( -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete
 
 FROM ${BASE}
 RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates haproxy python3 tini \
-    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*.log /var/log/apt
+      ca-certificates haproxy python3 tini tzdata \
+    && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*.log /var/log/apt \
+      /usr/lib/python3*/pydoc_data /usr/lib/python3*/test
 COPY --from=build /opt/fastlb /opt/fastlb
 # The names that app definitions, scripts and heads written for marathon-lb's image know. Configuration, maps and
 # templates lie in the same folder.
