@@ -78,7 +78,7 @@ class Pipeline:
     def plan(self, answers: Mapping[str, Any] | None = None) -> Plan:
         """Take answers about single apps, decide, and say what has to be sent and what is to be said."""
         if answers is not None:
-            self._decider.store.take_apps(answers)
+            self._decider.store.take_apps(answers, 0.0)
         self._decider.names_to_resolve()
         document = self._decider.decide()
         changed = self._decider.changed | self._running.stopped

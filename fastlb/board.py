@@ -26,6 +26,8 @@ class Board:
     """What its supervisor said when HAProxy ended, until it serves again."""
     fetch_failure: str = ""
     """Why Marathon cannot be read at present."""
+    kept_apps: int = 0
+    """How many apps are kept, or tasks of them, although Marathon names them no more."""
     event_s: float | None = None
     """When the last event of Marathon arrived, wanted or not."""
     census: Census | None = None

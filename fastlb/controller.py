@@ -29,6 +29,7 @@ from fastlb.haproxy import find_haproxy
 from fastlb.history import History
 from fastlb.inbox import Inbox, LinkEnded, Signalled
 from fastlb.journal import Journal
+from fastlb.keeping import Keeping
 from fastlb.loading import CommandHAProxy, SupervisedHAProxy, UnattendedHAProxy
 from fastlb.marathon import EventStream, MarathonClient
 from fastlb.marathon_settings import read_marathon
@@ -40,7 +41,9 @@ from fastlb.resolver import Resolver
 from fastlb.rollout import Rollout, Tools
 from fastlb.runtime import Runtime
 from fastlb.runtime_api import RuntimeApi
+from fastlb.services import may_be_wanted
 from fastlb.settings import map_paths, read_catalogue, read_limits, read_rules, read_settings
+from fastlb.shrink import ShrinkGuard
 from fastlb.store import Store
 from fastlb.supervisor_link import SupervisorLink
 from fastlb.trial import Trial
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
 
     from fastlb.haproxy import HAProxy
     from fastlb.loading import Loader
+    from fastlb.model import Rules
     from fastlb.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -80,7 +84,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     link = _link(environ, inbox)
     loader = _loader(settings, link)
     applier = Applier(settings, rules, loader)
-    store = Store(0.0 if settings.once else settings.empty_grace_s, expects_apps=applier.serves_apps)
+    store = _store(settings, rules, expects_apps=applier.serves_apps)
     renderer = Renderer(catalogue, rules, read_limits(args))
     decider = Decider(store, renderer, rules)
     marathon = read_marathon(args, environ)
@@ -162,6 +166,12 @@ def _admin_server(
         yield
     finally:
         server.stop()
+
+
+def _store(settings: Settings, rules: Rules, *, expects_apps: bool) -> Store:
+    guard = ShrinkGuard(settings.shrink_share, settings.shrink_least, settings.shrink_grace_s)
+    keeping = Keeping(guard, lambda app: len(app.tasks) if may_be_wanted(app, rules) else 0)
+    return Store(0.0 if settings.once else settings.empty_grace_s, expects_apps=expects_apps, keeping=keeping)
 
 
 def _runtime(settings: Settings) -> Runtime | None:

@@ -48,6 +48,17 @@ def seconds(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """Read a part of a whole, from 0 to 1. Raises argparse.ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1")
+    return value
+
+
 def port(text: str) -> int:
     """Read a TCP port. Raises argparse.ArgumentTypeError."""
     if not text.isdigit() or not 1 <= int(text) <= 65535:
@@ -176,6 +187,15 @@ LOOP = (
     Flag("--bulk-threshold", count, 50, "more changed apps than that are read as everything at once", "N"),
     Flag("--resync-interval", seconds, 300.0, "everything is read again after so many seconds", "S"),
     Flag("--empty-grace", seconds, 120.0, "a sudden answer without apps is held back for so long, seconds", "S"),
+    Flag(
+        "--shrink-share",
+        share,
+        0.5,
+        "if more than this share of apps or tasks is missing at once, they are kept for --shrink-grace; 1: never",
+        "X",
+    ),
+    Flag("--shrink-least", positive, 10, "fewer apps (or tasks) than that are not protected so", "N"),
+    Flag("--shrink-grace", seconds, 120.0, "what is missing at once is kept so long, or until SIGHUP, seconds", "S"),
 )
 
 POLL = (

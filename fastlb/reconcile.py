@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fastlb.resolver import Resolver
     from fastlb.rollout import Rollout
     from fastlb.settings import Settings
+    from fastlb.store import Taken
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,8 @@ FIRST_READ_WITHIN_S = 5.0
 
 FIRST_RETRY_S = 1.0
 SHOWN_APPS = 20
+SLOW_ANSWER_S = 5.0
+"""An answer that takes longer is slow; whoever looks for the reason of late changes shall find it in the log."""
 GARBAGE_AFTER_S = 10.0
 """So long after a full read what it leads to is done, and nobody waits."""
 
@@ -87,6 +90,7 @@ class Reconciler:
         self._resync_due_s = monotonic() + (FIRST_READ_WITHIN_S if settings.follow_events else 0.0)
         self._marked_at_s: float | None = None
         self._unread: dict[str, str] = {}
+        self._slow = False
 
     def run(self) -> ExitCode:
         """Run until a signal, or until the one pass is done; return how the process shall end."""
@@ -209,6 +213,7 @@ class Reconciler:
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
             log.info("SIGHUP: everything is read, rendered and tried again")
+            self._decider.store.release()
             self._resync()
         elif number == signal.SIGUSR1:
             log.info("SIGUSR1: HAProxy loads the files on disk again")
@@ -246,11 +251,12 @@ class Reconciler:
 
     def _on_apps_fetched(self, message: AppsFetched) -> None:
         self._can_be_read(message.answers.keys())
-        taken = self._decider.store.take_apps(message.answers)
+        taken = self._decider.store.take_apps(message.answers, monotonic())
         self._rollout.answered(monotonic() - message.seconds, message.answers)
         self._board.read_s = monotonic()
         self._record_fetch(taken.changed, message, sorted(message.answers))
         self._mirroring.answered(message.answers, monotonic(), self._decider.cannot_matter)
+        self._on_kept(taken)
         if taken.order_unknown:
             self._mirroring.want_everything(monotonic(), message.marked_at_s)
         elif taken.changed or self._decider.store.notes or self._rollout.running.stopped:
@@ -274,10 +280,31 @@ class Reconciler:
             self._mirroring.want_everything(monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S))
             return
         self._board.read_s = monotonic()
+        self._on_kept(taken)
         if missed:
             self._report_repair(missed)
         self._garbage_due_s = monotonic() + GARBAGE_AFTER_S
         self._reconcile_soon(message.marked_at_s)
+
+    def _on_kept(self, taken: Taken) -> None:
+        """Say what is kept although Marathon names it no more, and have it looked at again before it is given up."""
+        kept, before = sorted(self._decider.store.kept), self._board.kept_apps
+        self._board.kept_apps = len(kept)
+        if taken.kept_s is not None:
+            self._mirroring.want_everything(monotonic() + min(taken.kept_s, FIRST_READ_WITHIN_S))
+        if kept and not before:
+            some = ", ".join(kept[:SHOWN_APPS])
+            log.error(
+                "too much is missing at once in what Marathon answers: %d app(s), or tasks of them, are kept for "
+                "%.0f s more, or until SIGHUP (--shrink-share, --shrink-grace): %s",
+                len(kept),
+                taken.kept_s or 0.0,
+                some,
+            )
+            self._hands.journal.write("kept", apps=kept[:SHOWN_APPS], count=len(kept))
+        elif before and not kept:
+            log.warning("nothing that Marathon does not name is kept any more")
+            self._hands.journal.write("kept_no_more")
 
     def _can_be_read(self, app_ids: Iterable[str]) -> None:
         for app_id in sorted(self._unread.keys() & app_ids):
@@ -292,6 +319,7 @@ class Reconciler:
 
     def _record_fetch(self, changed: Iterable[str], message: Fetched | AppsFetched, asked: str | list[str]) -> None:
         marked_at_s = message.marked_at_s
+        self._say_if_slow(message.seconds)
         self._hands.journal.write(
             "fetched",
             asked=asked,
@@ -301,6 +329,14 @@ class Reconciler:
             received_bytes=message.received_bytes,
             settled_s=None if marked_at_s is None else max(0.0, monotonic() - message.seconds - marked_at_s),
         )
+
+    def _say_if_slow(self, seconds: float) -> None:
+        """Say once that Marathon is slow, and when it no longer is."""
+        if seconds > SLOW_ANSWER_S and not self._slow:
+            log.warning("Marathon took %.1f s to answer; changes are served so much later", seconds)
+        elif seconds <= SLOW_ANSWER_S and self._slow:
+            log.info("Marathon answers within %g s again", SLOW_ANSWER_S)
+        self._slow = seconds > SLOW_ANSWER_S
 
     def _report_repair(self, changed: frozenset[str]) -> None:
         """Say that the periodic reading found what no event had told of."""

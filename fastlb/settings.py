@@ -117,6 +117,9 @@ class Settings:
     bulk_threshold: int
     resync_interval_s: float
     empty_grace_s: float
+    shrink_share: float
+    shrink_least: int
+    shrink_grace_s: float
     poll_interval_s: float
     stop_grace_s: float
     drain_timeout_s: float
@@ -220,6 +223,9 @@ def read_settings(args: argparse.Namespace) -> Settings:
         bulk_threshold=args.bulk_threshold,
         resync_interval_s=args.resync_interval,
         empty_grace_s=args.empty_grace,
+        shrink_share=args.shrink_share,
+        shrink_least=args.shrink_least,
+        shrink_grace_s=args.shrink_grace,
         poll_interval_s=getattr(args, "poll_interval", 60.0),
         stop_grace_s=args.stop_grace,
         drain_timeout_s=args.drain_timeout,

@@ -157,6 +157,11 @@ class Endpoints:
             failure = self._board.fetch_failure
             said = f"; Marathon cannot be read: {failure}" if failure else ""
             why_not.append(f"HAProxy last agreed with Marathon {age_s:.0f} s ago{said}")
+        if self._board.kept_apps:
+            why_not.append(
+                f"{self._board.kept_apps} app(s), or tasks of them, that Marathon names no more are kept for now: "
+                "they are too many at once (--shrink-grace; SIGHUP gives them up)"
+            )
         return _health("synced", why_not, seconds_since_agreement=None if age_s is None else round(age_s, 3))
 
     def _why_not_ready(self) -> list[str]:

@@ -99,7 +99,7 @@ class Loop:
 
     def learn_apps(self, answers: Mapping[str, Json | None]) -> bool:
         """Return whether a decision was made."""
-        taken = self.decider.store.take_apps(answers)
+        taken = self.decider.store.take_apps(answers, self._now_s)
         self._settle({self.decider.places(app_id, ())[0] for app_id in answers})
         self._mirroring.answered(answers.keys(), self._now_s, self.decider.cannot_matter)
         if taken.order_unknown:

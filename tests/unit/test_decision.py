@@ -105,15 +105,15 @@ def test_task_events_of_an_app_of_other_groups_do_not_matter():
 
 def test_task_events_matter_of_an_app_that_could_not_be_read_when_it_was_of_another_group():
     decider = deciding(web(labels={"HAPROXY_GROUP": "internal"}))
-    decider.store.take_apps({"/web": web(tasks=[{"id": "odd", "ports": "none"}])})
+    decider.store.take_apps({"/web": web(tasks=[{"id": "odd", "ports": "none"}])}, 0.0)
     assert not decider.cannot_matter("/web")
-    decider.store.take_apps({"/web": web(labels={"HAPROXY_GROUP": "internal"})})
+    decider.store.take_apps({"/web": web(labels={"HAPROXY_GROUP": "internal"})}, 0.0)
     assert decider.cannot_matter("/web")
 
 
 def test_task_events_matter_of_an_app_that_goes_on_in_its_last_good_form():
     decider = deciding(web())
     accept(decider)
-    decider.store.take_apps({"/web": web(labels={"HAPROXY_GROUP": 5})})
+    decider.store.take_apps({"/web": web(labels={"HAPROXY_GROUP": 5})}, 0.0)
     assert vhosts(decider.decide()) == ["web.test"]
     assert not decider.cannot_matter("/web")

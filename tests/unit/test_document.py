@@ -30,7 +30,7 @@ class Cluster:
     def change(self, **documents):
         changes = {f"/{name}": document for name, document in documents.items()}
         self.documents = {k: v for k, v in (self.documents | changes).items() if v is not None}
-        self.decider.store.take_apps(changes)
+        self.decider.store.take_apps(changes, 0.0)
         return self.decider.decide()
 
     def texts_from_scratch(self):

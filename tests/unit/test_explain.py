@@ -190,7 +190,7 @@ def test_an_app_whose_json_cannot_be_read_says_what_is_wrong_with_it():
 
 def test_an_app_that_became_unreadable_is_explained_as_it_was():
     decider = deciding(app("/web"))
-    decider.store.take_apps({"/web": {**app("/web"), "labels": None}})
+    decider.store.take_apps({"/web": {**app("/web"), "labels": None}}, 0.0)
     decider.decide()
     explanation = explain("/web", decider)
     assert explanation.exposed

@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from fastlb import flags
-from fastlb.flags import Flag, add_flags, count, port, positive, seconds, word
+from fastlb.flags import Flag, add_flags, count, port, positive, seconds, share, word
 
 TABLES = ("MARATHON", "STREAM", "GENERATION", "APPLY", "LOOP", "POLL", "LOGGING", "RENDER")
 EVERY = [flag for name in TABLES for flag in getattr(flags, name)]
@@ -75,7 +75,8 @@ def test_flags_are_written_as_for_marathon_lb(argv, name, value):
 
 @pytest.mark.parametrize("flag", EVERY, ids=lambda flag: flag.destination)
 def test_every_flag_has_a_variable_of_the_environment(flag):
-    text = {bool: "true", count: "7", port: "7", positive: "7", seconds: "7", int: "7"}.get(flag.kind, "text")
+    texts = {bool: "true", count: "7", port: "7", positive: "7", seconds: "7", int: "7", share: "0.7"}
+    text = texts.get(flag.kind, "text")
     value = getattr(parsed(**{f"FASTLB_{flag.destination.upper()}": text}), flag.destination)
     expected = True if flag.kind is bool else flag.kind(text)
     assert value == ([expected] if flag.many else expected)
@@ -112,6 +113,7 @@ def test_a_variable_that_cannot_be_read_is_named(capsys):
     ("kind", "good", "bad"),
     [
         (seconds, {"0": 0.0, "2.5": 2.5}, ["", "-1", "x", "nan", "inf"]),
+        (share, {"0": 0.0, "0.25": 0.25, "1": 1.0}, ["", "-0.1", "1.5", "x", "nan"]),
         (port, {"1": 1, "65535": 65535}, ["0", "65536", "-1", "", "http"]),
         (count, {"0": 0, "12": 12}, ["-1", "1.5", ""]),
         (positive, {"1": 1, "12": 12}, ["0", "-1", "1.5", ""]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import dataclass, field
 from queue import SimpleQueue
@@ -14,12 +15,14 @@ from fastlb.cli import build_parser
 from fastlb.decision import Decider
 from fastlb.errors import PublishError
 from fastlb.events import EventArrived, StreamOpened, mark_of
-from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed
+from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetchFailed, Signalled
 from fastlb.journal import Journal
+from fastlb.keeping import Keeping
 from fastlb.marks import Reading
 from fastlb.reconcile import Hands, Reconciler
 from fastlb.rollout import Rollout, Tools
 from fastlb.settings import read_settings
+from fastlb.shrink import ShrinkGuard
 from fastlb.store import Store
 from tests.fakes.apps import app, renderer_of, rules_of
 
@@ -54,7 +57,8 @@ def loop(tmp_path):
     """A loop whose store has not been filled yet, with its fetcher."""
     argv = ["sse", "--group", "external", "--settle", "0", "--haproxy-config", str(tmp_path / "haproxy.cfg")]
     settings = read_settings(build_parser().parse_args([*argv, "--run-dir", str(tmp_path)]))
-    decider = Decider(Store(100.0), renderer_of(), rules_of())
+    keeping = Keeping(ShrinkGuard(0.5, 4, 100.0), lambda each: len(each.tasks))
+    decider = Decider(Store(100.0, keeping=keeping), renderer_of(), rules_of())
     fetcher, trial, journal = Fetcher(), FullDisk(), Journal(None)
     tools = Tools(trial, applier=None, runtime=None, old_workers=Nobody(), journal=journal)
     rollout = Rollout(settings, decider, tools, {})
@@ -63,9 +67,11 @@ def loop(tmp_path):
     reconciler = Reconciler(settings, decider, rollout, hands, SimpleQueue())
     return SimpleNamespace(
         store=decider.store,
+        board=hands.board,
         orders=fetcher.orders,
         trial=trial,
         beats=beats,
+        due_s=lambda: reconciler._mirroring.due_s(single=False),
         wait_for=rollout.waiting.do,
         tell=reconciler._handle,
         tick=reconciler._run_timers,
@@ -191,3 +197,41 @@ def test_a_marathon_that_cannot_be_read_is_said_once_and_so_is_that_it_can_be_ag
 def test_a_long_wait_for_haproxy_is_no_hang(loop):
     loop.wait_for(lambda: time.sleep(0.1))
     assert len(loop.beats) > 1
+
+
+FOUR = [app(f"/{name}", [10000 + place]) for place, name in enumerate("abcd")]
+
+
+def read_again(loop, documents):
+    loop.tell(Fetched(documents, 0.0, 0))
+    loop.tick()
+
+
+def test_what_is_missing_all_at_once_is_said_once_kept_and_looked_at_again(loop, caplog):
+    read_again(loop, FOUR)
+    loop.orders.clear()
+    for _ in range(2):
+        read_again(loop, FOUR[:1])
+    (message,) = (message for message in caplog.messages if "too much is missing at once" in message)
+    assert "3 app(s), or tasks of them, are kept for 100 s more, or until SIGHUP" in message
+    assert message.endswith(": /b, /c, /d")
+    assert loop.board.kept_apps == 3
+    assert loop.store.count == 4
+    assert loop.due_s() < monotonic() + 10.0
+
+
+def test_a_hangup_signal_gives_up_what_is_kept(loop, caplog):
+    for documents in (FOUR, FOUR[:1]):
+        read_again(loop, documents)
+    loop.tell(Signalled(signal.SIGHUP))
+    read_again(loop, FOUR[:1])
+    assert loop.store.count == 1
+    assert loop.board.kept_apps == 0
+    assert "nothing that Marathon does not name is kept any more" in caplog.messages
+
+
+def test_single_apps_that_go_in_a_flood_have_everything_read(loop):
+    read_again(loop, FOUR)
+    loop.tell(AppsFetched(dict.fromkeys(("/a", "/b", "/c")), 0.0, 0))
+    assert loop.store.kept == {"/c"}
+    assert loop.due_s() < monotonic() + 10.0

@@ -49,6 +49,12 @@ def test_a_sudden_answer_without_apps_is_held_back_for_the_grace_period():
     assert ids(store) == []
 
 
+def test_an_answer_whose_entries_are_no_apps_is_one_without_apps():
+    store = taken(app("/a"), app("/b"))
+    assert store.take([{"id": 7}, {}, None], 10.0).held_back_s == GRACE_S
+    assert ids(store) == ["/a", "/b"]
+
+
 def test_apps_that_come_back_within_the_grace_period_start_it_anew():
     store = taken(app("/a"), app("/b"))
     store.take([], 0.0)
@@ -70,25 +76,25 @@ def test_a_first_answer_without_apps_is_held_back_where_an_earlier_run_left_rout
 
 def test_a_single_answer_replaces_its_app_in_its_place():
     store = taken(app("/a"), app("/b"))
-    assert store.take_apps({"/a": app("/a", [10009])}).changed == {"/a"}
+    assert store.take_apps({"/a": app("/a", [10009])}, 0.0).changed == {"/a"}
     assert ids(store) == ["/a", "/b"]
     assert store.app("/a").service_ports == (10009,)
 
 
 def test_a_single_answer_that_says_the_same_changes_nothing():
     store = taken(app("/a"))
-    assert store.take_apps({"/a": app("/a")}).changed == frozenset()
+    assert store.take_apps({"/a": app("/a")}, 0.0).changed == frozenset()
 
 
 def test_an_app_that_is_not_there_any_more_is_removed():
     store = taken(app("/a"), app("/b"))
-    assert store.take_apps({"/a": None}).changed == {"/a"}
+    assert store.take_apps({"/a": None}, 0.0).changed == {"/a"}
     assert ids(store) == ["/b"]
 
 
 def test_what_is_no_app_is_remembered_until_everything_is_read():
     store = taken(app("/a"))
-    assert store.take_apps({"/pod": None}).changed == frozenset()
+    assert store.take_apps({"/pod": None}, 0.0).changed == frozenset()
     assert store.is_absent("/pod")
     store.take([app("/a")], 1.0)
     assert not store.is_absent("/pod")
@@ -96,7 +102,7 @@ def test_what_is_no_app_is_remembered_until_everything_is_read():
 
 def test_an_answer_about_another_app_than_asked_for_is_refused():
     store = taken(app("/a"))
-    store.take_apps({"/a": app("/b")})
+    store.take_apps({"/a": app("/b")}, 0.0)
     assert ids(store) == ["/a"]
     assert "answered with app /b" in store.notes[0].text
 
@@ -107,22 +113,22 @@ def test_an_answer_about_another_app_than_asked_for_is_refused():
 )
 def test_a_new_app_whose_place_matters_asks_for_a_full_answer(document):
     store = taken(app("/a"))
-    assert store.take_apps({"/new": document}).order_unknown
-    assert not store.take_apps({"/new": document}).order_unknown
+    assert store.take_apps({"/new": document}, 0.0).order_unknown
+    assert not store.take_apps({"/new": document}, 0.0).order_unknown
 
 
 def test_an_app_whose_place_begins_to_matter_asks_for_a_full_answer():
     store = taken(app("/a"))
     grouped = app("/a", labels={"HAPROXY_DEPLOYMENT_GROUP": "g"})
-    assert store.take_apps({"/a": grouped}).order_unknown
-    assert not store.take_apps({"/a": {**grouped, "instances": 2}}).order_unknown
+    assert store.take_apps({"/a": grouped}, 0.0).order_unknown
+    assert not store.take_apps({"/a": {**grouped, "instances": 2}}, 0.0).order_unknown
 
 
 def test_each_sudden_answer_without_apps_has_a_grace_period_of_its_own():
     store = taken(app("/a"), app("/b"))
     store.take([], 0.0)
     store.take([], GRACE_S)
-    store.take_apps({"/c": app("/c"), "/d": app("/d")})
+    store.take_apps({"/c": app("/c"), "/d": app("/d")}, 0.0)
     assert store.take([], 3 * GRACE_S).held_back_s == GRACE_S
 
 
