@@ -6,6 +6,7 @@ this process becomes fastlb. Nothing stays behind, so that in the container tini
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
@@ -37,6 +38,7 @@ def main() -> int:
     try:
         if name == "run":
             start = run(words, os.environ, folders(HOME, CERTIFICATES, run_dir(os.environ)))
+            demand_writable(run_dir(os.environ))
             os.chdir(HOME)
             _become_fastlb(start)
         elif name == "marathon_lb.py":
@@ -60,6 +62,17 @@ def folders(home: Path, certificates: Path, fallback: Path) -> Folders:
     """Return marathon-lb's places where they can be written to; on a read-only root file system ``fallback``."""
     writable = [folder if os.access(folder, os.W_OK) else fallback for folder in (home, certificates)]
     return Folders(config=str(writable[0] / "haproxy.cfg"), certificates=str(writable[1]))
+
+
+def demand_writable(folder: Path) -> None:
+    """Make the folder if it is not there. Raises FastlbError if nothing can be written there."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        raise FastlbError(
+            f"user {os.geteuid()} cannot write to {folder}, where sockets and state go; run it with "
+            f"--tmpfs {folder.resolve()}:mode=1777, or as another user"
+        )
 
 
 def prepare(start: Start, kernel: Path) -> None:

@@ -25,6 +25,13 @@ def test_places_that_cannot_be_written_to_are_replaced_by_one_that_can(tmp_path)
     assert found == Folders(f"{tmp_path}/home/haproxy.cfg", f"{tmp_path}/run")
 
 
+def test_a_folder_for_sockets_that_cannot_be_made_is_named_with_what_to_do(tmp_path):
+    entry.demand_writable(tmp_path / "a" / "run")
+    (tmp_path / "file").touch()
+    with pytest.raises(FastlbError, match=f"{tmp_path}/file/run.*--tmpfs"):
+        entry.demand_writable(tmp_path / "file" / "run")
+
+
 def test_certificates_are_written_for_nobody_else_to_read_even_over_an_open_file(tmp_path):
     path = tmp_path / "ssl" / "cert.pem"
     path.parent.mkdir()
@@ -103,13 +110,13 @@ def test_it_becomes_fastlb_and_leaves_no_process_behind(tmp_path, monkeypatch):
     monkeypatch.setattr(entry, "HOME", tmp_path)
     monkeypatch.setattr(entry, "CERTIFICATES", tmp_path)
     monkeypatch.setenv("PORTS", "80,443")
-    monkeypatch.delenv("FASTLB_RUN_DIR", raising=False)
+    monkeypatch.setenv("FASTLB_RUN_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit):
         entry.main()
     assert became["words"][:4] == [sys.executable, "-m", "fastlb", "sse"]
     assert "secret" not in json.dumps(became["words"])
-    assert became["environment"]["FASTLB_RUN_DIR"] == "/var/run/haproxy"
+    assert became["environment"]["FASTLB_RUN_DIR"] == str(tmp_path)
 
 
 @pytest.mark.parametrize("words", [["reload_haproxy.sh"], ["health"]])
