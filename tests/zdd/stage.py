@@ -1,0 +1,237 @@
+"""A whole front for deployments: simulated Marathon, load balancers, load, and somebody who watches.
+
+    zdd --> simulated Marathon --events--> fastlb + HAProxy, one or two <-- load of four kinds
+     '------------------------ what they see --------------'
+
+Nothing is faked but Marathon and its tasks. `Watch` looks every moment at how many tasks are healthy, and why the
+deployment waits: for Marathon, for requests that are still under way, or for nothing, which is what it costs beyond.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import orjson
+
+from fastlb.simulator import shapes
+from fastlb.simulator.server import SimulatedMarathon
+from fastlb.simulator.settings import SimulatorSettings
+from fastlb.simulator.world import Delays
+from fastlb.zdd.balancers import BalancerError, Balancers
+from fastlb.zdd.draining import draining, places_of_tasks
+from tests.fakes.front_door import FOREIGN, HTTP_PORT, STATS_PORT, app, front_door
+from tests.zdd.load import ROOT, Load
+from tests.zdd.tasks import BusyTasks, use_busy_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from fastlb.simulator.service import Service
+    from fastlb.simulator.state import Task
+    from fastlb.zdd.draining import Verdict
+    from tests.fakes.front_door import FrontDoor
+
+Json = dict[str, Any]
+
+GROUP, HOST = "web", "web.test"
+PORT, ALTERNATIVE = 26000, 26100
+DELAYS = Delays(staging_s=0.05, starting_s=0.05, running_s=0.1, healthy_s=0.3, killing_s=0.01)
+SICK = "SICK"
+"""Tasks of an app with this label never get healthy."""
+LOOK_EVERY_S = 0.1
+ENDS_WITHIN_S = 400.0
+
+
+class Moment(NamedTuple):
+    """What was seen at a moment: healthy tasks of both colours, and what the deployment has to wait for."""
+
+    at_s: float
+    healthy: int
+    deploys: bool
+    drains: bool
+
+
+@dataclass
+class Stage:
+    """Everything that runs, and where; ``definition`` is what the app file says."""
+
+    folder: Path
+    marathon: SimulatedMarathon
+    tasks: BusyTasks
+    doors: list[FrontDoor]
+    definition: Json
+    runs: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def balancer_urls(self) -> list[str]:
+        return [f"http://{door.address}:{STATS_PORT}" for door in self.doors]
+
+    @property
+    def load(self) -> Load:
+        return Load(HOST, [f"{door.address}:{HTTP_PORT}" for door in self.doors])
+
+    def zdd(self, *flags: str, **labels: str) -> subprocess.Popen[bytes]:
+        """Start ``fastlb zdd`` on the app file, with more ``labels``; its output goes to a file of its own."""
+        number = len(self.runs) + 1
+        path = self.folder / f"app-{number}.json"
+        path.write_text(json.dumps(self.definition | {"labels": self.definition["labels"] | labels}))
+        words = ["--marathon", self.marathon.url, "--json", str(path), "--force", "--syslog-socket", "/dev/null"]
+        words += ["--marathon-lb", ",".join(self.balancer_urls), "--step-delay", "0.2", "--max-wait", "120"]
+        mine = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+        with self.said(number).open("wb") as said:
+            self.runs.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "fastlb", "zdd", *words, *flags],
+                    cwd=ROOT,
+                    env=mine,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+        return self.runs[-1]
+
+    def said(self, number: int) -> Path:
+        """Where a run's output is; they are counted from 1."""
+        return self.folder / f"zdd-{number}"
+
+    def outputs(self) -> str:
+        """Return the last lines of every run, for a failure."""
+        texts = [self.said(number).read_text(errors="replace") for number in range(1, len(self.runs) + 1)]
+        return "\n".join(f"--- run {number}\n{text[-3000:]}" for number, text in enumerate(texts, start=1))
+
+    def ends(self, *flags: str, **labels: str) -> int:
+        """Run it to its end and return its exit code."""
+        return self.zdd(*flags, **labels).wait(ENDS_WITHIN_S)
+
+    def apps(self) -> list[Json]:
+        """Return the apps of the group as Marathon shows them, tasks included."""
+
+        def read(service: Service) -> list[bytes]:
+            cluster = service.cluster
+            return [
+                shapes.app_bytes(each, cluster.world.dialect, frozenset({"tasks"})) for each in cluster.apps.values()
+            ]
+
+        return [orjson.loads(each) for each in self.marathon.call(read)]
+
+    def instances(self) -> dict[str, int]:
+        """Return how many instances each app has."""
+        return {document["id"]: document["instances"] for document in self.apps()}
+
+    def see(self, documents: list[Json]) -> Verdict:
+        """Return what the load balancers see of the tasks."""
+        places = {task: where for document in documents for task, where in places_of_tasks(document, {}).items()}
+        return draining(Balancers(self.balancer_urls, 5.0, app_id=GROUP).look(), places)
+
+    def all_ready(self) -> bool:
+        """Whether every load balancer gives every task requests."""
+        documents = self.apps()
+        with contextlib.suppress(BalancerError):
+            verdict = self.see(documents)
+            wanted = sum(int(document["instances"]) for document in documents)
+            return len(verdict.ready(verdict.tasks)) == wanted > 0
+        return False
+
+    def close(self) -> None:
+        """End whatever run goes on."""
+        for run in self.runs:
+            if run.poll() is None:
+                run.send_signal(signal.SIGKILL)
+                run.wait()
+
+
+@contextlib.contextmanager
+def staged(folder: Path, *, instances: int, balancers: int) -> Iterator[Stage]:
+    """Set the stage: load balancers that have read a cluster without apps."""
+    with contextlib.ExitStack() as stack:
+        marathon = stack.enter_context(SimulatedMarathon(SimulatorSettings(delays=DELAYS)))
+        tasks = use_busy_tasks(marathon)
+        marathon.call(_keep_sick_ones_sick)
+        marathon.load([app("other", PORT - 1, instances=1)])
+        doors = []
+        for number in range(balancers):
+            (folder / str(number)).mkdir()
+            door = stack.enter_context(front_door(folder / str(number)))
+            doors.append(door.up(marathon.url))
+        marathon.delete_app("/other")
+        marathon.wait_idle()
+        stage = Stage(folder, marathon, tasks, doors, definition(instances))
+        stack.callback(stage.close)
+        yield stage
+
+
+def definition(instances: int) -> Json:
+    """Return what the app file says."""
+    labels = {"HAPROXY_DEPLOYMENT_GROUP": GROUP, "HAPROXY_DEPLOYMENT_ALT_PORT": str(ALTERNATIVE)}
+    return app(GROUP, PORT, instances=instances, checks=True, labels=labels)
+
+
+def _keep_sick_ones_sick(service: Service) -> None:
+    instances = service.cluster.instances
+    set_health = instances.set_health
+
+    def honest(task: Task, *, alive: bool) -> None:
+        set_health(task, alive=alive and SICK not in task.definition.labels)
+
+    instances.set_health = honest  # type: ignore[method-assign]
+
+
+class Watch:
+    """A context manager that looks at a stage every moment, from a thread of its own."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="watch", daemon=True)
+        self._failure: Exception | None = None
+        self.moments: list[Moment] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._thread.join(30.0)
+        if self._failure is not None:
+            raise self._failure
+
+    @property
+    def fewest_healthy(self) -> int:
+        return min((moment.healthy for moment in self.moments), default=0)
+
+    @property
+    def idle_share(self) -> float:
+        """Return which part of the time neither Marathon nor a request under way had to be waited for."""
+        spans = [(then.at_s - now.at_s, now) for now, then in zip(self.moments, self.moments[1:], strict=False)]
+        whole_s = sum(span_s for span_s, _ in spans)
+        return sum(span_s for span_s, now in spans if not (now.deploys or now.drains)) / whole_s if whole_s else 0.0
+
+    def _look(self) -> None:
+        try:
+            while not self._over.wait(LOOK_EVERY_S):
+                documents = self._stage.apps()
+                healthy = sum(_is_healthy(task) for document in documents for task in document["tasks"])
+                deploys = any(document["deployments"] for document in documents)
+                with contextlib.suppress(BalancerError):
+                    seen = self._stage.see(documents).tasks.values()
+                    drains = any(task.out and task.held for task in seen)
+                    self.moments.append(Moment(monotonic(), healthy, deploys, drains))
+        except Exception as error:  # noqa: BLE001 - handed to the thread that waits in __exit__
+            self._failure = error
+
+
+def _is_healthy(task: Json) -> bool:
+    results = task.get("healthCheckResults") or []
+    return task.get("state") == "TASK_RUNNING" and bool(results) and all(result["alive"] for result in results)
