@@ -9,9 +9,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, NamedTuple
 
 Environment = Mapping[str, str]
+
+MOST_THREADS = 1024
+SAYS_NOTHING = {"LIBPROCESS_PORT": "0"}
+"""Values that Mesos sets for everybody: any port will do."""
 
 
 class Flag(NamedTuple):
@@ -73,6 +78,23 @@ def count(text: str) -> int:
     return int(text)
 
 
+def threads(text: str) -> int:
+    """Read a number of threads, from 0 to 1024, the range of libprocess. Raises argparse.ArgumentTypeError."""
+    if not text.isdigit() or int(text) > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads from 0 to {MOST_THREADS}")
+    return int(text)
+
+
+def address(text: str) -> str:
+    """Read an IP address, or ``*``. Raises argparse.ArgumentTypeError."""
+    if text != "*":
+        try:
+            ip_address(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
+    return text
+
+
 def positive(text: str) -> int:
     """Read a number that is 1 or more. Raises argparse.ArgumentTypeError."""
     if not text.isdigit() or int(text) < 1:
@@ -80,10 +102,24 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def log_place(text: str) -> str:
+    """Read where HAProxy logs to. Raises argparse.ArgumentTypeError."""
+    if text not in {"syslog", "stdout", "none"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of syslog, stdout and none")
+    return text
+
+
 def word(text: str) -> str:
     """Read a text without blanks or control characters. Raises argparse.ArgumentTypeError."""
     if not text or len(text.split()) != 1 or not text.isprintable():
         raise argparse.ArgumentTypeError(f"{text!r} is not one word")
+    return text
+
+
+def form(text: str) -> str:
+    """Read a form of output. Raises argparse.ArgumentTypeError."""
+    if text not in {"text", "json"}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither text nor json")
     return text
 
 
@@ -132,9 +168,24 @@ GENERATION = (
     Flag("--http-port", port, 80, "port of the shared http frontend", "PORT"),
     Flag("--https-port", port, 443, "port of the shared https frontend", "PORT"),
     Flag("--appid-port", port, 9091, "port of the app-id frontend", "PORT"),
-    Flag("--stats-port", port, 9090, "port of the statistics page", "PORT"),
+    Flag("--stats-port", port, 9090, "port of the statistics page", "PORT", "LIBPROCESS_PORT"),
+    Flag(
+        "--stats-address",
+        address,
+        None,
+        "address of the statistics page; default: --bind-address, also where this machine does not have it",
+        "ADDR",
+        "LIBPROCESS_IP",
+    ),
     Flag("--maxconn", count, 50000, "connections at once, lowered to fit the limit of open files", "N"),
-    Flag("--threads", count, 0, "threads of HAProxy; 0: one per processor", "N"),
+    Flag(
+        "--threads",
+        threads,
+        0,
+        "threads of HAProxy, at most 64; 0: one per processor",
+        "N",
+        "LIBPROCESS_NUM_WORKER_THREADS",
+    ),
     Flag("--hard-stop-after", count, 3600, "HAProxy itself ends an old worker after so many seconds; 0: never", "S"),
     Flag("--max-old-workers", positive, 10, "workers that finish what they hold after a reload, at most", "N"),
     Flag(
@@ -152,6 +203,13 @@ GENERATION = (
         None,
         "folder of sockets; default: /var/run/haproxy for root, else beside --haproxy-config",
         "DIR",
+    ),
+    Flag(
+        "--haproxy-log",
+        log_place,
+        "syslog",
+        "where the default head has HAProxy log requests: syslog (/dev/log, if it is there), stdout or none",
+        "WHERE",
     ),
     Flag("--lru-cache-capacity", count, 1000, "host names whose address is kept", "N"),
 )
@@ -205,11 +263,28 @@ POLL = (
 
 LOGGING = (
     Flag("--syslog-socket", str, "/dev/log", "syslog socket; /dev/null: none", "PATH", "SYSLOG_SOCKET"),
-    Flag("--log-format", str, "%(asctime)-15s %(name)s: %(message)s", "Python logging format", "F"),
-    Flag("--log-level", str, "DEBUG", "CRITICAL, ERROR, WARNING, INFO, DEBUG or NOTSET", "L"),
+    Flag("--log-format", str, "%(asctime)-15s %(name)s: %(message)s", "Python logging format, or json", "F"),
+    Flag("--log-level", str, "DEBUG", "CRITICAL, ERROR, WARNING, INFO, DEBUG or NOTSET; INFO is for production", "L"),
 )
 
 ADMIN = (
+    Flag(
+        "--advertise-address",
+        word,
+        None,
+        "address at which operators reach the statistics page, for the log and the metrics; default: --stats-address, "
+        "else HOST",
+        "ADDR",
+        "LIBPROCESS_ADVERTISE_IP",
+    ),
+    Flag(
+        "--advertise-port",
+        port,
+        None,
+        "port at which they do; default: what the agent maps to --stats-port, else --stats-port",
+        "PORT",
+        "LIBPROCESS_ADVERTISE_PORT",
+    ),
     Flag(
         "--admin-access",
         word,
@@ -242,6 +317,38 @@ EXPLAIN = (
 )
 
 
+ZDD = (
+    Flag("--marathon-lb -l", str, [], "statistics endpoints of the load balancers, port included", "URL", many="words"),
+    Flag("--json -j", str, None, "the app's definition; comments and nulls count as nothing", "FILE"),
+    Flag("--dry-run -d", bool, False, "print the definition and the plan, change nothing"),
+    Flag("--force -f", bool, False, "do not ask"),
+    Flag("--step-delay -s", seconds, 5.0, "longest pause between two looks, seconds", "S"),
+    Flag("--initial-instances -i", count, 1, "instances of the new app at the start", "N"),
+    Flag("--linear-increase", count, 0, "grow by N instances instead of by half", "N"),
+    Flag("--resume -r", bool, False, "go on with the deployment in progress; a split stays one"),
+    Flag("--max-wait -w", seconds, 300.0, "longest wait for draining in one step, seconds", "S"),
+    Flag("--new-instances -n", count, 0, "split: stop at N new instances and keep the rest of the old ones", "N"),
+    Flag("--complete-cur -c", bool, False, "finish the deployment in progress towards the newer app"),
+    Flag("--complete-prev -p", bool, False, "go back to the older app"),
+    Flag("--pre-kill-hook", str, None, "run before tasks are killed: PATH OLD TASKS NEW, in JSON", "PATH"),
+    Flag("--before-start-hook", str, None, "run before anything is changed: PATH OLD NEW, in JSON or null", "PATH"),
+    Flag("--after-finish-hook", str, None, "run when all is done: PATH OLD NEW OUTCOME, in JSON", "PATH"),
+    Flag("--hook-timeout", seconds, 300.0, "a hook that runs longer is ended, and the run stops, seconds", "S"),
+    Flag("--health-timeout", seconds, 300.0, "longest wait for new tasks to be healthy in one step, seconds", "S"),
+    Flag("--rollback", bool, False, "go back to the older app by itself if the new one does not get healthy"),
+    Flag("--retry-for", seconds, 120.0, "longest time that Marathon is locked or out of reach, seconds", "S"),
+    Flag("--balancer-timeout", seconds, 10.0, "longest wait for an answer of a load balancer, seconds", "S"),
+    Flag("--admin-token-file", str, None, "file with the token of fastlb's administrative paths", "PATH"),
+    Flag("--output", form, "text", "how to tell what happens: text, or json for a line for each happening", "FORM"),
+)
+ZDD_MARATHON = tuple(
+    flag._replace(default=[]) if flag.destination == "marathon" else flag
+    for flag in MARATHON
+    if flag.destination not in {"insecure", "select_by_group"}
+)
+ZDD_LOGGING = tuple(flag._replace(default="WARNING") if flag.destination == "log_level" else flag for flag in LOGGING)
+
+
 def add_flags(parser: argparse.ArgumentParser, title: str, flags: tuple[Flag, ...], environ: Environment) -> None:
     """Add ``flags`` to ``parser`` as one group, their defaults taken from ``environ`` where it sets them."""
     group = parser.add_argument_group(title)
@@ -272,7 +379,7 @@ class _Repeat(argparse.Action):
 
 
 def _default(parser: argparse.ArgumentParser, flag: Flag, environ: Environment) -> tuple[Any, str | None]:
-    name = next((name for name in flag.variables if environ.get(name)), None)
+    name = next((name for name in flag.variables if environ.get(name, "") not in {"", SAYS_NOTHING.get(name)}), None)
     if name is None:
         return flag.default, None
     text = environ[name]

@@ -7,9 +7,11 @@ A mistake in any of them is a UsageError, before anything has been touched.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import resource
 import shlex
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from fastlb.haproxy import HAProxy
     from fastlb.rate_limit import Rate
 
+log = logging.getLogger(__name__)
+
 DEFAULT_OPTIONS = "redispatch,http-server-close,dontlognull"
 SYSLOG_SOCKET = Path("/dev/log")
 DEFAULT_SSL_CERTS = "/etc/ssl/cert.pem"
@@ -43,6 +47,8 @@ SHORTEST_CONTROLLER_TIMEOUT_S = 5.0
 """A controller shows once a second that it lives."""
 MOST_RELOADS = 50
 """What HAProxy 3 has by itself: far beyond our own limit, for those who reload past us."""
+MOST_THREADS = 64
+"""HAProxy's limit, for one group of threads."""
 MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """Of a container, as it sees them itself; a machine without limits has none or a word there."""
 LONGEST_SOCKET_PATH = 90  # bytes; the kernel allows 107, HAProxy adds a suffix while it binds
@@ -146,9 +152,9 @@ def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
         )
     if low > high:
         raise UsageError("argument --max-serv-port-ip-per-task: it is less than --min-serv-port-ip-per-task")
-    own = [args.appid_port, args.stats_port]
+    own = [args.appid_port]
     own += [] if args.dont_bind_http_https else [args.http_port, args.https_port]
-    if len(set(own)) != len(own):
+    if len({*own, args.stats_port}) != len(own) + 1:
         raise UsageError("--http-port, --https-port, --appid-port and --stats-port must differ")
     certificates = args.ssl_certs or DEFAULT_SSL_CERTS
     return Rules(
@@ -164,8 +170,27 @@ def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
         min_assigned_port=low,
         max_assigned_port=high,
         bind_address=args.bind_address,
-        own_ports=tuple((args.bind_address, port) for port in own),
+        own_ports=((stats_address(args), args.stats_port), *((args.bind_address, port) for port in own)),
+        own_app=environ.get("MARATHON_APP_ID"),
     )
+
+
+def stats_address(args: argparse.Namespace) -> str:
+    """Return where the statistics page listens.
+
+    Mesos tells tasks the agent's address (``LIBPROCESS_IP``), which a container with a network of its own does not have.
+    """
+    wanted, otherwise = args.stats_address, str(args.bind_address)
+    if wanted is None or wanted == "*":
+        return wanted or otherwise
+    family = socket.AF_INET6 if ":" in wanted else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((wanted, 0))
+    except OSError as error:
+        log.warning("--stats-address %s: %s; %s is taken instead", wanted, error.strerror, otherwise)
+        return otherwise
+    return str(wanted)
 
 
 def map_paths(rules: Rules) -> dict[str, str]:
@@ -312,12 +337,14 @@ def read_catalogue(args: argparse.Namespace, environ: Environment, haproxy: HAPr
         "https_port": args.https_port,
         "appid_port": args.appid_port,
         "stats_port": args.stats_port,
-        "threads": args.threads,
+        "stats_address": stats_address(args),
+        "threads": min(args.threads, MOST_THREADS),
         "hard_stop_after_s": args.hard_stop_after,
         "max_old_workers": args.max_old_workers,
         "mworker_max_reloads": _most_reloads(args),
         "default_options": default_options_text(options),
-        "log_socket": str(SYSLOG_SOCKET) if SYSLOG_SOCKET.exists() else "",
+        "log_socket": str(SYSLOG_SOCKET) if args.haproxy_log == "syslog" and SYSLOG_SOCKET.exists() else "",
+        "log_to_stdout": args.haproxy_log == "stdout",
         "runtime_socket": str(paths.runtime_socket),
         "server_state_file": str(paths.server_state),
         "admin_socket": str(paths.admin_socket),
