@@ -16,6 +16,7 @@ from fastlb.binds import Binds
 from fastlb.deployment import GROUP, merge_groups
 from fastlb.errors import AppError, bug
 from fastlb.families import Families
+from fastlb.mesos import is_unasked_self
 from fastlb.model import App, Note, Rules, Service
 from fastlb.ports import Ask, Assignment
 from fastlb.services import Surroundings, services_of
@@ -144,7 +145,8 @@ class Desired:
         if known_as[1:] == self._rules.framework_name:
             return []
         given = iter(self._assignment.given(known_as))
-        return [(app, next(given) if self._rules.assigns_ports and _asks(app) else app.service_ports) for app in apps]
+        every = [(app, next(given) if self._rules.assigns_ports and _asks(app) else app.service_ports) for app in apps]
+        return [(app, ports) for app, ports in every if not is_unasked_self(app.id, app.labels, self._rules.own_app)]
 
     def _decide(self, known_as: str, apps: list[App], notes: list[Note], surroundings: Surroundings) -> Wanted:
         every: list[Service] = []

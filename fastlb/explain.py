@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from fastlb.deployment import GROUP
 from fastlb.explanation import INTENDED, Explanation, Problem, Reason, TaskReport, Unknown
 from fastlb.label_reports import label_reports
+from fastlb.mesos import is_unasked_self
 from fastlb.service_reports import Placed, Subject, service_reports
 from fastlb.services import may_be_wanted, services_of
 from fastlb.task_reasons import why_out
@@ -123,6 +124,8 @@ def _why_unused(app: App, decider: Decider) -> Reason:
         return Reason("refused", f"it is refused: {refused.reason}; the app is left out until it changes")
     if decider.desired.known_as(app.id)[1:] == decider.rules.framework_name:
         return Reason("framework", "FRAMEWORK_NAME says that it is the framework itself, which is never exposed")
+    if is_unasked_self(app.id, app.labels, decider.rules.own_app):
+        return Reason("framework", "it is this load balancer itself, and no label HAPROXY_GROUP says that it is exposed")
     for note in decider.desired.notes_of(decider.desired.known_as(app.id)):
         if note.app_id == app.id and note.port is None:
             return Reason("deployment", note.text)

@@ -1,4 +1,4 @@
-"""Where the text of each global template comes from (COMPAT.md 5.2): environment, working directory, defaults.
+"""Where the text of each global template comes from (COMPAT.md 5.2): environment, sandbox, working directory, defaults.
 
 Decided once per process. A file named ``HAPROXY_<NAME>.j2`` is Jinja2, one without the suffix holds marathon-lb's
 placeholders; beside each other, the one without the suffix wins, since that is the one marathon-lb would have read.
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastlb.errors import UsageError
+from fastlb.mesos import sandbox_templates
 from fastlb.templates import NAMES, Source
 
 if TYPE_CHECKING:
@@ -24,15 +25,16 @@ JINJA_SUFFIX = ".j2"
 
 
 def template_sources(environ: Mapping[str, str], folder: Path = Path("templates")) -> dict[str, Source]:
-    """Return the source of every global template. ``folder`` holds the operator's own files."""
-    return {name: _source(f"HAPROXY_{name}", environ, folder) for name in sorted(NAMES)}
+    """Return the source of every global template. ``folder`` holds the operator's own files, unless the sandbox does."""
+    folders = (*map(Path, sandbox_templates(environ)), folder)
+    return {name: _source(f"HAPROXY_{name}", environ, folders) for name in sorted(NAMES)}
 
 
-def _source(name: str, environ: Mapping[str, str], folder: Path) -> Source:
+def _source(name: str, environ: Mapping[str, str], folders: tuple[Path, ...]) -> Source:
     text = environ.get(name)
     if text:
         return Source(text.replace("\\n", "\n"), jinja=False, origin=f"environment variable {name}")
-    return _file(name, folder) or _default(name)
+    return next(filter(None, (_file(name, folder) for folder in folders)), None) or _default(name)
 
 
 def _file(name: str, folder: Path) -> Source | None:
