@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run ``fastlb`` with ``argv`` (default: the process's own) and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
     parser = build_parser()
-    if "--longhelp" in words:
+    if "--longhelp" in words and words[0] != "zdd":
         from fastlb.manual import manual
 
         sys.stdout.write(manual(parser))
@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_daemon(subparsers, "poll", "read Marathon every --poll-interval seconds and keep HAProxy as it says")
     _add_render(subparsers)
     _add_explain(subparsers)
+    _add_zdd(subparsers)
     for module in EXTRAS:
         importlib.import_module(module).add_parser(subparsers)
     controller = subparsers.add_parser("controller", description="what the supervisor runs; not for people")
@@ -100,6 +101,16 @@ def _add_explain(subparsers: Subparsers) -> None:
         parser, "generation, for --apps-file; --run-dir names the running fastlb", flags.GENERATION, os.environ
     )
     parser.set_defaults(run=_explain)
+
+
+def _add_zdd(subparsers: Subparsers) -> None:
+    text = "deploy an app beside its predecessor, move the load over, delete the predecessor"
+    parser = subparsers.add_parser("zdd", help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.add_argument("--longhelp", action="version", version="None", help="print None: there is no manual")
+    flags.add_flags(parser, "Marathon", flags.ZDD_MARATHON, os.environ)
+    flags.add_flags(parser, "deployment", flags.ZDD, os.environ)
+    flags.add_flags(parser, "logging", flags.ZDD_LOGGING, os.environ)
+    parser.set_defaults(run=_zdd, insecure=False, select_by_group=False, group=[])
 
 
 def _daemon(args: argparse.Namespace) -> int:
@@ -135,6 +146,14 @@ def _explain(args: argparse.Namespace) -> int:
     from fastlb.explain_command import explain_command
 
     return explain_command(args, os.environ)
+
+
+def _zdd(args: argparse.Namespace) -> int:
+    from fastlb.logs import set_up_logging
+    from fastlb.zdd.command import zdd_command
+
+    set_up_logging(args, sys.stderr)
+    return zdd_command(args, os.environ)
 
 
 def _usage(parser: argparse.ArgumentParser, subcommand: str, error: UsageError) -> NoReturn:

@@ -25,7 +25,7 @@ GRACE_S = 5.0
 
 
 def run_hook(path: str, values: Sequence[Any], limit_s: float) -> None:
-    """Run a hook with each value as an argument of JSON. Raises ZddError (UNEXPECTED) unless it exits with 0 in time."""
+    """Run a hook, each value an argument of JSON. Raises ZddError (UNEXPECTED) unless it exits with 0 in time."""
     words = [path, *(orjson.dumps(value).decode() for value in values)]
     try:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), start_new_session=True)

@@ -36,13 +36,14 @@ class Limit(StrEnum):
 
 
 class Aim(NamedTuple):
-    """What a run is to reach; it stays the same throughout.
+    """What a run is to reach in a deployment group; it stays the same throughout.
 
     ``total`` tasks are asked for, of both apps together. ``split``: stop with so many of the new one, 0: replace the
     old one. ``linear``: grow by so many, 0: by half. ``thins``: whether the old app gives tasks back on the way.
     ``forces``: the old app is to be abandoned, with the deployments that hold it.
     """
 
+    group: str
     new_id: str
     old_id: str
     total: int

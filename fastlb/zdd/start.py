@@ -45,14 +45,14 @@ class Begin(NamedTuple):
 
 def begin(definition: Json, apps: Sequence[Json], wish: Wish, started_at: str) -> Begin:
     """Return how to begin. Raises ZddError: UNEXPECTED, NO_SPLIT, DEFINITION, GROUP."""
-    group = group_of(definition)
+    group = group_of(definition) or ""
     if len(apps) > MOST_APPS:
         names = ", ".join(app["id"] for app in by_age(apps))
         raise ZddError(
             Code.GROUP, f"deployment group {group} has {len(apps)} apps ({names}); it may have two: delete one"
         )
     if len(apps) == MOST_APPS:
-        return _go_on(apps, wish)
+        return _go_on(group, apps, wish)
     if wish.complete_newer or wish.complete_older:
         raise ZddError(Code.NO_SPLIT, f"there is nothing to complete: deployment group {group} has {len(apps)} apps")
     if not apps:
@@ -72,10 +72,10 @@ def backwards(aim: Aim, new: Side, old: Side) -> Aim:
     """
     total = max(aim.total, old.target or 0)
     thins = (new.target or 0) >= total
-    return Aim(aim.old_id, aim.new_id, total, linear=aim.linear, thins=thins, forces=True)
+    return Aim(aim.group, aim.old_id, aim.new_id, total, linear=aim.linear, thins=thins, forces=True)
 
 
-def _go_on(apps: Sequence[Json], wish: Wish) -> Begin:
+def _go_on(group: str, apps: Sequence[Json], wish: Wish) -> Begin:
     """Go on with two apps: towards the newer, keeping a split or completing it, or towards the older."""
     old, new = map(read_side, by_age(apps))
     if not (wish.complete_newer or wish.complete_older or wish.resume):
@@ -85,7 +85,7 @@ def _go_on(apps: Sequence[Json], wish: Wish) -> Begin:
             f"({new.instances}): go on with --resume or --complete-cur, or go back with --complete-prev",
         )
     total = max(new.instances if new.target is None else new.target, 0)
-    forwards = Aim(new.app_id, old.app_id, total, linear=wish.linear, thins=(old.target or 0) >= total)
+    forwards = Aim(group, new.app_id, old.app_id, total, linear=wish.linear, thins=(old.target or 0) >= total)
     if wish.complete_newer:
         return Begin(None, forwards, (new.instances, old.instances))
     if wish.complete_older:
@@ -100,7 +100,8 @@ def _follow(definition: Json, last: Json, wish: Wish, started_at: str) -> Begin:
     following = next_colour(definition, last, Sizes(wish.initial, wish.split), started_at)
     split = min(wish.split, old.instances)
     thins = (old.target or 0) >= old.instances
-    aim = Aim(following["id"], old.app_id, old.instances, split=split, linear=wish.linear, thins=thins)
+    group = group_of(definition) or ""
+    aim = Aim(group, following["id"], old.app_id, old.instances, split=split, linear=wish.linear, thins=thins)
     _check_split(aim, old)
     notes = []
     if definition.get("instances", old.instances) != old.instances:
