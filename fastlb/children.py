@@ -97,9 +97,9 @@ class Child:
         environment: Mapping[str, str] | None = None,
         keep_fds: Sequence[int] = (),
         stderr: int | None = None,
-        tied: bool = False,
+        in_child: Callable[[], None] | None = None,
     ) -> bool:
-        """Start it, in a process group of its own; if it is `tied` it gets SIGTERM when we die.
+        """Start it, in a process group of its own; what is to be done `in_child` is, before it becomes the program.
 
         If there is nothing to start, that is logged, it is due again later, and the answer is False.
         """
@@ -112,14 +112,19 @@ class Child:
                 stderr=stderr,
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C in a terminal is ours alone to pass on
-                preexec_fn=_tie_to(os.getpid()) if tied else None,
+                preexec_fn=in_child,
             )
         except OSError as reason:
-            log.error("%s could not be started: %s: %s", self.name, reason.filename, reason.strerror)
-            self._plan_next()
+            self.not_started(reason)
             return False
         log.info("%s started as process %d", self.name, self.process.pid)
         return True
+
+    def not_started(self, reason: OSError) -> None:
+        """Log why it could not be started, and try again later."""
+        self._plan_next()
+        where = f"{reason.filename}: " if reason.filename else ""
+        log.error("%s could not be started: %s%s; tried again", self.name, where, reason.strerror)
 
     def send(self, signum: int) -> None:
         """Send it a signal. While it is not reaped its pid is no other's."""
@@ -196,11 +201,17 @@ def find_leftovers(described: str, mark: str) -> list[Leftover]:
 
 def find_orphans(mark: str) -> list[Leftover]:
     """Our own children that run with `mark` among their arguments; to be asked when who started them has ended."""
-    children = [(child.pid, started_ticks(child.pid)) for child in psutil.Process().children()]
+    try:
+        children = [(child.pid, started_ticks(child.pid)) for child in psutil.Process().children()]
+    except (OSError, psutil.Error) as reason:
+        log.warning("workers that outlived HAProxy's master cannot be looked for: %s", reason)
+        return []
     return [Leftover(pid, ticks) for pid, ticks in children if ticks is not None and mark in _arguments(pid)]
 
 
-def _tie_to(parent: int) -> Callable[[], None]:
+def tie_to(parent: int) -> Callable[[], None]:
+    """What a child does so that it gets SIGTERM when `parent` dies."""
+
     def in_child() -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         if os.getppid() != parent:  # it died before the request above

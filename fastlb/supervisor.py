@@ -32,7 +32,16 @@ from typing import IO, TYPE_CHECKING
 
 import psutil
 
-from fastlb.children import Child, Leftover, become_subreaper, describe, find_leftovers, find_orphans, make_expendable
+from fastlb.children import (
+    Child,
+    Leftover,
+    become_subreaper,
+    describe,
+    find_leftovers,
+    find_orphans,
+    make_expendable,
+    tie_to,
+)
 from fastlb.controller_link import LINK_FD, MESSAGE_BYTES, ControllerLink
 from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
 from fastlb.files import publish, read_text
@@ -109,7 +118,8 @@ def _claim(run_dir: Path) -> IO[str]:
     """The lock on `run_dir`: held while the file is open, given up by the kernel whatever becomes of us."""
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        lock = (run_dir / "lock").open("w")
+        # Not for writing: a disk on which something is written to cannot be made read-only.
+        lock = os.fdopen(os.open(run_dir / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
     except OSError as reason:
         raise HAProxyError(f"{run_dir} cannot be used: {reason.strerror}; fastlb does not start") from reason
     try:
@@ -230,10 +240,18 @@ class Supervisor:
             self._start_haproxy()
 
     def _start_controller(self) -> None:
-        with self._link.open() as theirs:
+        try:
+            theirs = self._link.open()
+        except OSError as reason:
+            self._controller.not_started(reason)
+            return
+        with theirs:
             environment = {**os.environ, **self._orders.environment, LINK_FD: str(theirs.fileno())}
             self._controller.start(
-                self._orders.controller, environment=environment, keep_fds=(theirs.fileno(),), tied=True
+                self._orders.controller,
+                environment=environment,
+                keep_fds=(theirs.fileno(),),
+                in_child=tie_to(os.getpid()),
             )
         if self._controller.pid is not None:
             make_expendable(self._controller.pid, CONTROLLER_SCORE)
@@ -248,7 +266,9 @@ class Supervisor:
         # -db: a `daemon` in the configuration would have the master leave our sight.
         command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
         environment = environment_for_haproxy(os.environ)
-        if not self._haproxy.start(command, environment=environment, stderr=subprocess.PIPE):
+        if not self._haproxy.start(
+            command, environment=environment, stderr=subprocess.PIPE, in_child=self._remember_this_one
+        ):
             self._answer_waiting(ok=False, said=f"{self._orders.haproxy} could not be started")
             return
         assert self._haproxy.process is not None
@@ -256,13 +276,15 @@ class Supervisor:
         assert stderr is not None
         os.set_blocking(stderr.fileno(), False)
         self._selector.register(stderr, selectors.EVENT_READ, lambda: self._hear(stderr))
-        self._remember()
         self._files.mark(self._haproxy.process.pid, 0, stamps)
 
-    def _remember(self) -> None:
-        """Write down which HAProxies are ours, for the start after a `kill -9`."""
-        pids = [one.pid for one in self._everybody() if one.pid is not None and one is not self._controller]
+    def _remember_this_one(self) -> None:
+        """Write down which HAProxies are ours, for the start after a `kill -9`.
+
+        The new one does it itself, before it is HAProxy: so there is none of which nobody will know.
+        """
         try:
+            pids = [os.getpid(), *(leftover.pid for leftover in self._leftovers)]
             publish(self._orders.run_dir / PROCESS_FILE, describe(pids))
         except PublishError as reason:
             log.error("%s; after a kill -9 the next start would not know HAProxy again", reason)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 
 import psutil
 import pytest
 
 from fastlb.children import describe
+from fastlb.haproxy import find_haproxy
 from tests.integration.supervisor.stage import (
     Stage,
     end,
@@ -34,6 +37,34 @@ def test_after_kill_9_haproxy_serves_on_and_the_next_start_takes_over(stage):
     assert "sending SIGUSR1 to process" in stage.log()
     assert end(supervisor) == 0
     assert stage.processes() == []
+
+
+def test_a_signal_that_the_supervisor_does_not_catch_leaves_haproxy_to_the_next_one_as_kill_9_does(stage):
+    stage.write()
+    first = stage.start()
+    until(stage.is_up)
+    served = stage.master()
+    first.send_signal(signal.SIGUSR2)
+    assert first.wait(30) == -signal.SIGUSR2
+    assert stage.answer() == "first"
+    supervisor = stage.start()
+    until(lambda: stage.is_up() and served not in {process.pid for process in stage.processes()})
+    assert end(supervisor) == 0
+    assert stage.processes() == []
+
+
+def test_haproxy_is_written_down_before_it_begins_so_that_no_sudden_end_leaves_an_unknown_one(stage, monkeypatch):
+    program, known = stage.folder / "noting-haproxy", stage.folder / "known"
+    pids = stage.folder / "run" / "haproxy.pids"
+    real = find_haproxy(None, os.environ).path
+    program.write_text(f'#!/bin/sh\n[ "$1" = -W ] && cat {pids} > {known}\nexec {real} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("HAPROXY", str(program))
+    stage.write()
+    supervisor = stage.start()
+    until(stage.is_up)
+    assert [pid for pid, _ in json.loads(known.read_text())] == [stage.master()]
+    assert end(supervisor) == 0
 
 
 def test_a_leftover_keeps_serving_while_the_new_haproxy_cannot_start(stage):
