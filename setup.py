@@ -45,7 +45,8 @@ speedups = Extension(
     # Built anew when one of these changes; a source distribution holds them because they are named here.
     depends=sorted(map(str, Path("fastlb").glob("_speedups_*.pxi"))),
     optional=wish != "1",
-    extra_compile_args=["-O2"],
+    # -g0: what debuggers want is four times as big as the rest.
+    extra_compile_args=["-O2", "-g0"],
 )
 setup(
     ext_modules=[] if wish == "0" else [speedups],
