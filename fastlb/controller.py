@@ -42,7 +42,7 @@ from fastlb.rollout import Rollout, Tools
 from fastlb.runtime import Runtime
 from fastlb.runtime_api import RuntimeApi
 from fastlb.services import may_be_wanted
-from fastlb.settings import map_paths, read_catalogue, read_limits, read_rules, read_settings
+from fastlb.settings import map_paths, read_catalogue, read_limits, read_reached_at, read_rules, read_settings
 from fastlb.shrink import ShrinkGuard
 from fastlb.store import Store
 from fastlb.supervisor_link import SupervisorLink
@@ -80,6 +80,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     catalogue = read_catalogue(args, environ, haproxy, settings.paths)
     rules = usable_certificates(read_rules(args, environ), settings.paths, dry=settings.dry)
     _prepare(settings, haproxy)
+    log.info("statistics, metrics and why an app is routed or not: http://%s/_fastlb/", read_reached_at(args, environ))
     inbox: Inbox = Inbox()
     link = _link(environ, inbox)
     loader = _loader(settings, link)

@@ -13,6 +13,7 @@ import resource
 import shlex
 import socket
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from fastlb.dialect import Dialect, parse_version
 from fastlb.errors import UsageError
 from fastlb.generations import MIB, WorkerLimits
 from fastlb.limits import Limits
+from fastlb.mesos import reached_at
 from fastlb.model import Rules
 from fastlb.rate_limit import read_rate
 from fastlb.template_sources import template_sources
@@ -152,9 +154,9 @@ def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
         )
     if low > high:
         raise UsageError("argument --max-serv-port-ip-per-task: it is less than --min-serv-port-ip-per-task")
-    own = [args.appid_port]
+    own = [args.appid_port, args.stats_port]
     own += [] if args.dont_bind_http_https else [args.http_port, args.https_port]
-    if len({*own, args.stats_port}) != len(own) + 1:
+    if len(set(own)) != len(own):
         raise UsageError("--http-port, --https-port, --appid-port and --stats-port must differ")
     certificates = args.ssl_certs or DEFAULT_SSL_CERTS
     return Rules(
@@ -170,19 +172,24 @@ def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
         min_assigned_port=low,
         max_assigned_port=high,
         bind_address=args.bind_address,
-        own_ports=((stats_address(args), args.stats_port), *((args.bind_address, port) for port in own)),
+        own_ports=tuple((stats_address(args) if port == args.stats_port else args.bind_address, port) for port in own),
         own_app=environ.get("MARATHON_APP_ID"),
     )
 
 
 def stats_address(args: argparse.Namespace) -> str:
-    """Return where the statistics page listens.
+    """Return where the statistics page listens."""
+    return _address_here(args.stats_address or args.bind_address, args.bind_address)
+
+
+@cache
+def _address_here(wanted: str, otherwise: str) -> str:
+    """Return ``wanted`` if this machine has it.
 
     Mesos tells tasks the agent's address (``LIBPROCESS_IP``), which a container with a network of its own does not have.
     """
-    wanted, otherwise = args.stats_address, str(args.bind_address)
-    if wanted is None or wanted == "*":
-        return wanted or otherwise
+    if wanted in {"*", otherwise}:
+        return wanted
     family = socket.AF_INET6 if ":" in wanted else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -190,7 +197,12 @@ def stats_address(args: argparse.Namespace) -> str:
     except OSError as error:
         log.warning("--stats-address %s: %s; %s is taken instead", wanted, error.strerror, otherwise)
         return otherwise
-    return str(wanted)
+    return wanted
+
+
+def read_reached_at(args: argparse.Namespace, environ: Environment) -> str:
+    """Return ``host:port`` at which operators reach the statistics page."""
+    return reached_at(stats_address(args), args.stats_port, (args.advertise_address, args.advertise_port), environ)
 
 
 def map_paths(rules: Rules) -> dict[str, str]:

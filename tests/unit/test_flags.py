@@ -7,7 +7,7 @@ import argparse
 import pytest
 
 from fastlb import flags
-from fastlb.flags import Flag, add_flags, count, log_place, port, positive, seconds, share, word
+from fastlb.flags import Flag, add_flags, address, count, log_place, port, positive, seconds, share, threads, word
 
 TABLES = ("MARATHON", "STREAM", "GENERATION", "APPLY", "LOOP", "POLL", "LOGGING", "RENDER")
 EVERY = [flag for name in TABLES for flag in getattr(flags, name)]
@@ -76,7 +76,7 @@ def test_flags_are_written_as_for_marathon_lb(argv, name, value):
 @pytest.mark.parametrize("flag", EVERY, ids=lambda flag: flag.destination)
 def test_every_flag_has_a_variable_of_the_environment(flag):
     texts = {bool: "true", count: "7", port: "7", positive: "7", seconds: "7", int: "7", share: "0.7"}
-    texts[log_place] = "stdout"
+    texts |= {log_place: "stdout", address: "127.0.0.1", threads: "7"}
     text = texts.get(flag.kind, "text")
     value = getattr(parsed(**{f"FASTLB_{flag.destination.upper()}": text}), flag.destination)
     expected = True if flag.kind is bool else flag.kind(text)
