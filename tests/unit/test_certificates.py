@@ -6,9 +6,43 @@ import logging
 import ssl
 from dataclasses import replace
 
-from fastlb.certificates import usable_certificates
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from fastlb.certificates import make_self_signed, usable_certificates
 from fastlb.settings import Paths
 from tests.fakes.apps import rules_of
+
+
+@pytest.fixture(scope="module")
+def pem(tmp_path_factory):
+    path = tmp_path_factory.mktemp("made") / "good.pem"
+    make_self_signed(path)
+    return path.read_text()
+
+
+@pytest.fixture
+def good(tmp_path, pem):
+    path = tmp_path / "good.pem"
+    path.write_text(pem)
+    return path
+
+
+def halves(pem):
+    """Return the certificate and its key."""
+    start = pem.index("-----BEGIN PRIVATE KEY")
+    return pem[:start], pem[start:]
+
+
+def encrypted(pem):
+    key = serialization.load_pem_private_key(halves(pem)[1].encode(), None)
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.BestAvailableEncryption(b"x")).decode()
+
+
+def other_key(tmp_path):
+    make_self_signed(tmp_path / "other.pem")
+    return halves((tmp_path / "other.pem").read_text())[1]
 
 
 def rules(*certificates, **more):
@@ -19,10 +53,10 @@ def paths(folder):
     return Paths(folder / "haproxy.cfg", folder / "run")
 
 
-def test_certificates_that_are_there_are_kept_in_their_order(tmp_path):
+def test_certificates_that_are_there_are_kept_in_their_order(tmp_path, pem):
     files = [tmp_path / "b.pem", tmp_path / "a.pem"]
     for file in files:
-        file.touch()
+        file.write_text(pem)
     assert usable_certificates(rules(*files), paths(tmp_path), dry=False) == rules(*files)
 
 
@@ -30,9 +64,46 @@ def test_a_folder_of_certificates_is_one(tmp_path):
     assert usable_certificates(rules(tmp_path), paths(tmp_path), dry=False).ssl_certs == (str(tmp_path),)
 
 
-def test_a_missing_one_is_named_and_left_out(tmp_path, caplog):
-    good, missing = tmp_path / "good.pem", tmp_path / "missing.pem"
-    good.touch()
+def test_of_a_folder_the_good_ones_are_taken_one_by_one_if_one_is_bad(tmp_path, good, caplog):
+    (tmp_path / "bad.pem").write_text("bad")
+    (tmp_path / "good.pem.ocsp").touch()
+    (tmp_path / ".hidden").touch()
+    assert usable_certificates(rules(tmp_path), paths(tmp_path), dry=False).ssl_certs == (str(good),)
+    assert len(caplog.records) == 1
+
+
+def test_a_key_may_lie_beside_its_certificate(tmp_path, pem):
+    path = tmp_path / "split.pem"
+    certificate, key = halves(pem)
+    path.write_text(certificate)
+    (tmp_path / "split.pem.key").write_text(key)
+    assert usable_certificates(rules(path), paths(tmp_path), dry=False).ssl_certs == (str(path),)
+
+
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        (lambda pem, _: "not PEM at all", "no PEM certificate"),
+        (lambda pem, _: "", "no PEM certificate"),
+        (lambda pem, _: halves(pem)[1], "no PEM certificate"),
+        (lambda pem, _: halves(pem)[0], "private key is neither in it nor in"),
+        (lambda pem, folder: halves(pem)[0] + other_key(folder), "key values mismatch"),
+        (lambda pem, _: halves(pem)[0] + encrypted(pem), "cannot be used"),
+        (lambda pem, _: pem[:300] + pem[400:], "cannot be used"),
+        (lambda pem, _: pem[:-200], "cannot be used"),
+    ],
+)
+def test_one_that_haproxy_would_refuse_is_named_and_the_others_serve(tmp_path, pem, good, broken, why, caplog):
+    bad = tmp_path / "bad.pem"
+    bad.write_text(broken(pem, tmp_path))
+    assert usable_certificates(rules(bad, good), paths(tmp_path), dry=False).ssl_certs == (str(good),)
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"certificate {bad} cannot be used: ")
+    assert why in said
+
+
+def test_a_missing_one_is_named_and_left_out(tmp_path, good, caplog):
+    missing = tmp_path / "missing.pem"
     assert usable_certificates(rules(missing, good), paths(tmp_path), dry=False).ssl_certs == (str(good),)
     assert [record.getMessage() for record in caplog.records] == [
         f"certificate {missing} cannot be read (No such file or directory); it is left out"
