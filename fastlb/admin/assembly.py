@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fastlb.admin.app_list import AppList
+from fastlb.admin.explaining import Explaining
+from fastlb.admin.page import Page
 from fastlb.admin.state import State, Watched
 from fastlb.admin.views import Views
 from fastlb.recent import Recent
@@ -40,4 +42,5 @@ def view_routes(
         synced_within_s=settings.synced_within_s,
     )
     apps = AppList(loop, sources.haproxy)
-    return Views(State(watched, apps), apps).routes()
+    state, explaining = State(watched, apps), Explaining(settings.paths, loop)
+    return [*Views(state, apps).routes(), *Page(state, apps, explaining).routes()]

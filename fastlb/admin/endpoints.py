@@ -10,20 +10,18 @@ import asyncio
 import json
 import signal
 import time
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from fastlb.admin.answers import json_answer, long_answer, text_answer
+from fastlb.admin.explaining import Explaining
 from fastlb.admin.origins import came_through
 from fastlb.admin.processes import haproxy_pids
-from fastlb.admin.server_states import servers_now
-from fastlb.errors import HAProxyError
-from fastlb.explain import all_problems, explain, unknown
+from fastlb.explain import all_problems
 from fastlb.explain_text import as_json, as_text
-from fastlb.explanation import Reason
+from fastlb.explanation import Unknown
 from fastlb.files import read_text
 from fastlb.inbox import Signalled
 from fastlb.masking import masked
@@ -35,11 +33,10 @@ if TYPE_CHECKING:
 
     from fastlb.admin.loop import Loop
     from fastlb.board import Board
-    from fastlb.explanation import Explanation, Unknown
+    from fastlb.explanation import Explanation
     from fastlb.questions import Known
     from fastlb.settings import Paths
 
-LONGEST_ID = 2000  # characters
 LISTED_FOR_S = 1.0
 """All problems are collected once for all who ask within so long: in a bad hour that takes a tenth of a second."""
 SIGNALS = {"hup": signal.SIGHUP, "usr1": signal.SIGUSR1}
@@ -62,7 +59,7 @@ class Endpoints:
         self._board = board
         self._loop = loop
         self._masked: tuple[str, bytes] = ("", b"")
-        self._one_comparison = asyncio.Semaphore(1)
+        self._explaining = Explaining(paths, loop)
         self._one_listing = asyncio.Semaphore(1)
         self._listed: list[str] = []
         self._listed_until_s = 0.0
@@ -115,23 +112,10 @@ class Endpoints:
         return text_answer(f"Sent {number.name} signal to marathon-lb")
 
     async def _explain(self, request: Request) -> Response:
-        app_id = request.query.get("app", "")
-        if not app_id or len(app_id) > LONGEST_ID:
+        found = await self._explaining.of(request.query.get("app", ""))
+        if found is None:
             return text_answer("which app? /_fastlb/explain?app=/its/id\n", status=400)
-        found = await self._loop.ask(partial(_explained, app_id))
-        if isinstance(found, tuple):
-            async with self._one_comparison:
-                return _found(request, await asyncio.to_thread(unknown, app_id, found), status=404)
-        return _found(request, await asyncio.to_thread(self._with_servers, found))
-
-    def _with_servers(self, found: Explanation) -> Explanation:
-        """Add what HAProxy says of the servers; that it cannot be asked is a problem like others."""
-        backends = [service.backend for service in found.services if service.exposed]
-        try:
-            return replace(found, servers=servers_now(self._paths.runtime_socket, backends))
-        except HAProxyError as error:
-            problem = Reason("waiting", f"HAProxy does not say what it makes of its servers: {error}")
-            return replace(found, problems=(*found.problems, problem))
+        return _found(request, found, status=404 if isinstance(found, Unknown) else 200)
 
     async def _problems(self, request: Request) -> Response:
         async with self._one_listing:
@@ -181,12 +165,6 @@ def _texts_in_force(known: Known) -> tuple[str, str, str] | None:
 
 def _texts_on_disk(paths: Paths) -> tuple[str, str, str]:
     return read_text(paths.config) or "", read_text(paths.domain_map) or "", read_text(paths.app_map) or ""
-
-
-def _explained(app_id: str, known: Known) -> Explanation | tuple[str, ...]:
-    """Return the explanation, or the ids that there are."""
-    found = explain(app_id, known.decider, known.running, known.history)
-    return tuple(app.id for app in known.decider.store.apps) if found is None else found
 
 
 def _found(request: Request, found: Explanation | Unknown | Sequence[str], *, status: int = 200) -> Response:

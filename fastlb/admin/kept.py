@@ -1,7 +1,7 @@
-"""An answer that is made for all who ask within a moment, so that the number of those who look costs nothing.
+"""What looking costs, limited: answers made once for all who ask within a moment, and work that leaves time to others.
 
-It must not know what is answered. What takes long is kept longer, so that making it never takes more than a small part
-of the time.
+It must not know what is answered. What takes long is kept longer, or followed by a longer pause, so that making it
+never takes more than a part of the time, however many look.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ T = TypeVar("T")
 
 TIMES_ITS_COST = 20.0
 """Whoever asks without a pause has it made for 5 % of the time at most."""
+PAUSE_PER_WORK = 3.0
 
 
 class Kept(Generic[T]):
@@ -38,3 +39,22 @@ class Kept(Generic[T]):
                 took_s = time.monotonic() - started_s
                 self._good_until_s = started_s + max(self._good_for_s, TIMES_ITS_COST * took_s)
             return self._made
+
+
+class Modestly:
+    """Work for single requests, on another thread and one at a time, with a pause after each.
+
+    However many ask, it takes a quarter of the time at most, and the loop has the rest of it.
+    """
+
+    def __init__(self) -> None:
+        self._one = asyncio.Lock()
+
+    async def do(self, work: Callable[[], T]) -> T:
+        """Return what ``work`` returns, and raise what it raises."""
+        async with self._one:
+            started_s = time.monotonic()
+            try:
+                return await asyncio.to_thread(work)
+            finally:
+                await asyncio.sleep(PAUSE_PER_WORK * (time.monotonic() - started_s))

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from fastlb.admin.answers import json_answer
 from fastlb.admin.app_list import SHOWN, paged, select
+from fastlb.admin.kept import Modestly
 
 if TYPE_CHECKING:
     from aiohttp.web import Request, Response
@@ -27,6 +28,7 @@ class Views:
     def __init__(self, state: State, apps: AppList) -> None:
         self._state = state
         self._apps = apps
+        self._modestly = Modestly()
 
     def routes(self) -> list[web.RouteDef]:
         """Return both paths with what answers them."""
@@ -41,7 +43,7 @@ class Views:
         ``services`` counts those that are exposed; up, draining and down are null if HAProxy does not say.
         """
         table = await self._apps.table()
-        page = page_asked_for(request, table.rows)
+        page = await self._modestly.do(lambda: page_asked_for(request, table.rows))
         apps = [_plain(row) for row in page.rows]
         found = {"found": page.found, "page": page.number, "pages": page.pages, "late": table.late, "apps": apps}
         return json_answer(json.dumps(found) + "\n")
@@ -49,9 +51,15 @@ class Views:
 
 def page_asked_for(request: Request, rows: tuple[Row, ...]) -> Page:
     """Return the page of the table that a request asks for; what makes no sense in it is left out of account."""
-    show, number = request.query.get("show", ""), request.query.get("page", "")
-    chosen = select(rows, request.query.get("search", ""), show if show in SHOWN else SHOWN[0])
+    number = request.query.get("page", "")
+    chosen = select(rows, request.query.get("search", ""), shown_in(request))
     return paged(chosen, int(number) if number.isdecimal() and len(number) < 9 else 1)
+
+
+def shown_in(request: Request) -> str:
+    """Return what the table is limited to, one of `SHOWN`."""
+    show = request.query.get("show", "")
+    return show if show in SHOWN else SHOWN[0]
 
 
 def _plain(row: Row) -> dict[str, Any]:

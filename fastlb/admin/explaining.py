@@ -1,0 +1,58 @@
+"""One app explained to whoever asks, as the loop and HAProxy know it now, or the ids that are most like one unknown.
+
+app id --loop--> Explanation --HAProxy's `show stat`--> with servers;  --loop--> all ids --compare--> Unknown
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from fastlb.admin.server_states import servers_now
+from fastlb.errors import HAProxyError
+from fastlb.explain import explain, unknown
+from fastlb.explanation import Reason
+
+if TYPE_CHECKING:
+    from fastlb.admin.loop import Loop
+    from fastlb.explanation import Explanation, Unknown
+    from fastlb.questions import Known
+    from fastlb.settings import Paths
+
+LONGEST_ID = 2000  # characters
+
+
+class Explaining:
+    """Asks the loop for an app, and HAProxy for its servers; used in one event loop only."""
+
+    def __init__(self, paths: Paths, loop: Loop) -> None:
+        self._paths = paths
+        self._loop = loop
+        self._one_comparison = asyncio.Semaphore(1)
+
+    async def of(self, app_id: str) -> Explanation | Unknown | None:
+        """Return what there is to say about an app; None for what can be no app's id. Raises LoopBusyError."""
+        if not app_id or len(app_id) > LONGEST_ID:
+            return None
+        found = await self._loop.ask(partial(_explained, app_id))
+        if isinstance(found, tuple):
+            async with self._one_comparison:
+                return await asyncio.to_thread(unknown, app_id, found)
+        return await asyncio.to_thread(self._with_servers, found)
+
+    def _with_servers(self, found: Explanation) -> Explanation:
+        """Add what HAProxy says of the servers; that it cannot be asked is a problem like others."""
+        backends = [service.backend for service in found.services if service.exposed]
+        try:
+            return replace(found, servers=servers_now(self._paths.runtime_socket, backends))
+        except HAProxyError as error:
+            problem = Reason("waiting", f"HAProxy does not say what it makes of its servers: {error}")
+            return replace(found, problems=(*found.problems, problem))
+
+
+def _explained(app_id: str, known: Known) -> Explanation | tuple[str, ...]:
+    """Return the explanation, or the ids that there are."""
+    found = explain(app_id, known.decider, known.running, known.history)
+    return tuple(app.id for app in known.decider.store.apps) if found is None else found
