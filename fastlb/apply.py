@@ -49,6 +49,8 @@ class Applier:
         self._rules = rules
         self._loader = loader
         self._confirmed = self._on_disk()
+        self._bound = binds_in(self._confirmed.config) if self._confirmed else {}
+        """What the configuration binds that was loaded last; changes while HAProxy runs bind nothing."""
 
     @property
     def serves_apps(self) -> bool:
@@ -63,8 +65,7 @@ class Applier:
         """
         if not self._loader.restores:
             return []
-        known = binds_in(self._confirmed.config) if self._confirmed else {}
-        fresh = {bind: line for bind, line in binds_in(rendering.config).items() if bind not in known}
+        fresh = {bind: line for bind, line in binds_in(rendering.config).items() if bind not in self._bound}
         return [(busy, fresh[busy.host, busy.port]) for busy in probe_binds(fresh)]
 
     def apply(self, rendering: Rendering) -> ReloadOutcome:
@@ -77,7 +78,7 @@ class Applier:
             self._restore()
             raise
         if outcome.ok:
-            self._confirmed = texts
+            self._confirmed, self._bound = texts, binds_in(texts.config)
         elif self._loader.restores:
             self._restore()
         return outcome
