@@ -2,14 +2,16 @@
 
     /_fastlb/draining?app=/its/id --> its backends, from the loop --> each worker's own `show stat` --> JSON
 
-An old worker may still hold connections to a task that is out, and new requests of clients that stay connected go where
-its own servers are in use, so that it is asked as well, through the master. Without a master's socket old workers can
-be counted only. Servers that were deleted while HAProxy runs held nothing; those about to be are still in `show stat`.
+An old worker may still hold connections to a task that is out, so that it is asked as well, through the master. It is
+not told who is out: while a client is connected that has nothing under way, its next request may go to any server that
+the worker knows. Such clients leave within `timeout http-keep-alive`, and none comes. Without a master's socket old
+workers can be counted only. Servers deleted while HAProxy runs held nothing; those about to be are in `show stat`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 2.0
 LOOKS = 5
+
+_CLIENT = re.compile(r"^0x[0-9a-f]+: .*? src=(\S+) fe=(?!GLOBAL )", re.MULTILINE)
 
 Json = dict[str, Any]
 
@@ -65,6 +69,8 @@ class Workers:
     def __init__(self, paths: Paths) -> None:
         self._runtime = RuntimeApi(paths.runtime_socket, TIMEOUT_S)
         self._master = Master(paths.master_socket, timeout_s=TIMEOUT_S)
+        self._settled: set[int] = set()
+        """Old workers without such a client: that stays so, and looking at all connections again may take long."""
 
     def look(self, backends: Collection[str] | None) -> Json:
         """Return the servers that serve, those of each old worker, and how many workers cannot be looked into.
@@ -80,13 +86,28 @@ class Workers:
 
     def _look(self, backends: Collection[str] | None, pids: tuple[tuple[int, ...], int]) -> Json:
         old, unseen = [], pids[1]
+        self._settled.intersection_update(pids[0])
         for pid in pids[0]:
             try:
-                old.append({"pid": pid, "servers": _rows(servers_by(partial(self._ask_old, pid), backends))})
+                servers = servers_by(partial(self._ask_old, pid), backends)
+                old.append({"pid": pid, "idle_clients": self._idle_clients(pid), "servers": _rows(servers)})
             except RuntimeApiError:
                 unseen += 1
-        servers = _rows(servers_by(self._runtime.ask_all, backends))
-        return {"servers": servers, "old_workers": old, "unseen_workers": unseen}
+        serving = servers_by(self._runtime.ask_all, backends)
+        return {"servers": _rows(serving), "old_workers": old, "unseen_workers": unseen}
+
+    def _idle_clients(self, pid: int) -> int:
+        """Return how many clients of an old worker are connected and have nothing under way."""
+        if pid in self._settled:
+            return 0
+        info = self._master.ask_worker(pid, "show info")
+        connected = re.search(r"^CurrConns: (\d+)", info, re.MULTILINE)
+        if connected is None:
+            raise RuntimeApiError(f"old worker {pid} does not say how many clients it has: {info[:200]!r}")
+        busy = set(_CLIENT.findall(self._master.ask_worker(pid, "show sess"))) if int(connected[1]) else set()
+        idle = max(0, int(connected[1]) - len(busy))
+        self._settled.update({pid} if not idle else ())
+        return idle
 
     def _pids(self) -> tuple[tuple[int, ...], int]:
         """Return the pids of old workers that can be asked, and how many cannot."""

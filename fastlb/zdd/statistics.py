@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from fastlb.errors import FastlbError
-from fastlb.zdd.seen import TAKES, ServerSeen
+from fastlb.zdd.seen import OUT, TAKES, ServerSeen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -56,15 +56,24 @@ def read_statistics(text: str) -> tuple[ServerSeen, ...]:
 def read_draining(text: bytes) -> tuple[tuple[ServerSeen, ...], int]:
     """Return the servers of fastlb's answer, those of old workers among them, and how many workers it cannot look into.
 
-    A server is named once for each worker of HAProxy that has it. Raises StatisticsError for what is no such answer.
+    A server is named once for each worker of HAProxy that has it. In an old worker it is out, unless there are clients
+    whose next request it may get. Raises StatisticsError for what is no such answer.
     """
     try:
         answer = orjson.loads(text)
-        old = [row for worker in answer["old_workers"] for row in worker["servers"] if _matters_still(row)]
-        servers = [_server(row) for row in (*answer["servers"], *old)]
-        return tuple(server for server in servers if server), int(answer["unseen_workers"])
+        rows = [*answer["servers"], *(row for worker in answer["old_workers"] for row in _of_old_worker(worker))]
+        return tuple(server for row in rows if (server := _server(row))), int(answer["unseen_workers"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise StatisticsError(f"it is no answer of fastlb ({error!r}), but begins {text[:MOST_SHOWN]!r}") from error
+
+
+def _of_old_worker(worker: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the servers that an old worker still gives something, or holds something of."""
+    for row in worker["servers"]:
+        if worker["idle_clients"] and row["status"].startswith(TAKES):
+            yield row
+        elif row["sessions"] or row["queued"]:
+            yield {**row, "status": f"{OUT} (old worker)"}
 
 
 def _servers(rows: Iterable[Mapping[str | Any, str | Any]]) -> Iterator[ServerSeen]:
@@ -75,11 +84,6 @@ def _servers(rows: Iterable[Mapping[str | Any, str | Any]]) -> Iterator[ServerSe
         numbers = {"sessions": _number(row["scur"]), "queued": _number(row["qcur"])}
         if server := _server({**place, "status": row["status"], **numbers}):
             yield server
-
-
-def _matters_still(row: Mapping[str, Any]) -> bool:
-    """Whether a server of an old worker holds something, or is given what clients send that are still connected."""
-    return bool(row["sessions"] or row["queued"]) or row["status"].startswith(TAKES)
 
 
 def _server(row: Mapping[str, Any]) -> ServerSeen | None:

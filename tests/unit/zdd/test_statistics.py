@@ -47,12 +47,20 @@ def test_a_page_that_cannot_be_used_says_why(page, said):
         read_statistics(page)
 
 
-def test_old_workers_count_with_what_they_hold_and_what_they_still_give_out():
+@pytest.mark.parametrize(
+    ("idle", "old"),
+    [
+        (0, [("MAINT (old worker)", 1), ("MAINT (old worker)", 2)]),
+        (1, [("UP", 1), ("UP", 0), ("MAINT (old worker)", 2)]),
+    ],
+)
+def test_old_workers_count_with_what_they_hold_and_while_clients_may_ask_them_again(idle, old):
     row = b'{"backend":"web_1","name":"a","address":"10.0.0.1:80","status":"%s","sessions":%d,"queued":0}'
-    old = b",".join([row % (b"MAINT", 1), row % (b"MAINT", 0), row % (b"DOWN", 0), row % (b"UP", 0)])
-    answer = b'{"servers":[%s],"old_workers":[{"pid":7,"servers":[%s]}],"unseen_workers":2}' % (row % (b"UP", 3), old)
+    rows = b",".join(row % each for each in [(b"UP", 1), (b"UP", 0), (b"DOWN", 0), (b"DOWN", 2), (b"MAINT", 0)])
+    worker = b'{"pid":7,"idle_clients":%d,"servers":[%s]}' % (idle, rows)
+    answer = b'{"servers":[%s],"old_workers":[%s],"unseen_workers":2}' % (row % (b"UP", 3), worker)
     servers, unseen = read_draining(answer)
-    assert [(server.status, server.sessions) for server in servers] == [("UP", 3), ("MAINT", 1), ("UP", 0)]
+    assert [(server.status, server.sessions) for server in servers] == [("UP", 3), *old]
     assert (servers[0].host, servers[0].port, unseen) == ("10.0.0.1", 80, 2)
 
 
