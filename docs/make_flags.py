@@ -25,7 +25,7 @@ switch it on; a flag that takes several values takes them separated by commas or
 
 def page() -> str:
     """Return the text of the page."""
-    groups = [*DAEMON_FLAGS, ("render", flags.RENDER), ("explain", flags.EXPLAIN)]
+    groups = [*DAEMON_FLAGS, ("render", flags.RENDER), ("explain", flags.EXPLAIN), ("top", flags.TOP)]
     return HEADING + "".join(f"\n## {title}\n\n{table(group)}" for title, group in groups)
 
 

@@ -68,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_daemon(subparsers, "poll", "read Marathon every --poll-interval seconds and keep HAProxy as it says")
     _add_render(subparsers)
     _add_explain(subparsers)
+    _add_top(subparsers)
     _add_zdd(subparsers)
     for module in EXTRAS:
         importlib.import_module(module).add_parser(subparsers)
@@ -101,6 +102,13 @@ def _add_explain(subparsers: Subparsers) -> None:
         parser, "generation, for --apps-file; --run-dir names the running fastlb", flags.GENERATION, os.environ
     )
     parser.set_defaults(run=_explain)
+
+
+def _add_top(subparsers: Subparsers) -> None:
+    text = "watch the running fastlb in the terminal: what its page shows, redrawn in place"
+    parser = subparsers.add_parser("top", help=text, description=f"{text[0].upper()}{text[1:]}. q or Ctrl-C ends it.")
+    flags.add_flags(parser, "which fastlb, and how", flags.TOP, os.environ)
+    parser.set_defaults(run=_top)
 
 
 def _add_zdd(subparsers: Subparsers) -> None:
@@ -154,6 +162,12 @@ def _zdd(args: argparse.Namespace) -> int:
 
     set_up_logging(args, sys.stderr)
     return zdd_command(args, os.environ)
+
+
+def _top(args: argparse.Namespace) -> int:
+    from fastlb.top import top_command
+
+    return top_command(args)
 
 
 def _usage(parser: argparse.ArgumentParser, subcommand: str, error: UsageError) -> NoReturn:

@@ -310,6 +310,12 @@ RENDER = (
     Flag("--output-dir", str, None, "write haproxy.cfg and the maps here instead of printing", "DIR"),
 )
 
+TOP = (
+    *(flag for flag in GENERATION if flag.destination in {"haproxy_config", "run_dir"}),
+    Flag("--interval", seconds, 1.0, "it is asked again after so many seconds", "S"),
+    Flag("--once", bool, False, "print one picture and end; so does a pipe"),
+)
+
 EXPLAIN = (
     Flag("--apps-file", str, None, "explain what this answer of Marathon would lead to (- is standard input)", "FILE"),
     Flag("--all-problems", bool, False, "list everything in the cluster that is left out, one line each"),
