@@ -23,14 +23,15 @@ MOST_NAMED = 5
 class Facts(NamedTuple):
     """What is judged; ages in seconds, None if it never happened. ``*_failure`` and ``gone`` say why, else are empty.
 
-    ``ours``: HAProxy is run by fastlb, which then has to answer. ``left_out`` are apps of which something is,
-    ``without_servers`` those that are exposed and have no server that is up. ``old_limit`` is how many old workers
-    there may be.
+    ``ours``: HAProxy is run by fastlb, which then has to answer. ``kept_apps`` counts those that Marathon names no more
+    and that are kept for now. ``left_out`` are apps of which something is, ``without_servers`` those that are exposed
+    and have no server that is up. ``old_limit`` is how many old workers there may be.
     """
 
     running_s: float
     hung_s: float
     fetch_failure: str
+    kept_apps: int
     agreed_age_s: float | None
     agreed_within_s: float
     follows_events: bool
@@ -102,6 +103,9 @@ def _marathon(facts: Facts) -> Iterator[Finding]:
         yield Finding(level, "fastlb is starting", "HAProxy has not been given yet what Marathon says")
     elif facts.agreed_age_s > facts.agreed_within_s:
         yield Finding("bad", "HAProxy is behind Marathon", f"they last agreed {facts.agreed_age_s:.0f} s ago; {stays}")
+    if facts.kept_apps:
+        detail = "Marathon names them, or tasks of them, no more; they are kept for now (SIGHUP gives them up)"
+        yield Finding("bad", f"{_count(facts.kept_apps, 'app')} missing all at once", detail)
     if facts.follows_events and not facts.stream_open and not facts.fetch_failure and facts.agreed_age_s is not None:
         why = facts.stream_failure or "it was not open yet"
         yield Finding("warn", "Marathon's event stream is lost", f"{why}; changes are seen at the next full read")

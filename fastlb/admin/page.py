@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fastlb.admin.app_list import AppList
     from fastlb.admin.explaining import Explaining
     from fastlb.admin.state import State
+    from fastlb.explanation import Explanation
 
 FOLDER = Path(__file__).with_name("pages")
 POLICY = "; ".join(
@@ -104,7 +105,7 @@ class Page:
         if found is None or isinstance(found, Unknown):
             words: Mapping[str, Any] = {"unknown": found or Unknown(app_id, ()), "level": "bad"}
         else:
-            words = {"app": found, "unknown": None, "level": _level(exposed=found.exposed, odd=bool(found.problems))}
+            words = {"app": found, "unknown": None, "level": _level(found)}
         text = await self._modestly.do(lambda: self._templates["app"].render(app_id=app_id, **words))
         return _html(text, status=404 if words["unknown"] else 200)
 
@@ -135,10 +136,12 @@ def _medians(latencies: list[tuple[float, float, str]]) -> dict[str, float | Non
     return {kind: median(seconds) if seconds else None for kind, seconds in by_kind.items()}
 
 
-def _level(*, exposed: bool, odd: bool) -> str:
-    if not exposed:
-        return "bad"
-    return "warn" if odd else "ok"
+def _level(found: Explanation) -> str:
+    """Return how bad it is: `bad` if nothing is exposed, unless somebody wanted it so."""
+    reasons = [*found.problems, *(service.why_not for service in found.services if service.why_not)]
+    if not reasons:
+        return "ok"
+    return "warn" if found.exposed or all(reason.kind in INTENDED for reason in reasons) else "bad"
 
 
 def _html(text: str, *, status: int = 200) -> Response:
@@ -156,4 +159,4 @@ def _file(content_type: str, body: bytes) -> Callable[[Request], Awaitable[Respo
 
 
 async def _to_the_page(_request: Request) -> Response:
-    raise web.HTTPMovedPermanently("/_fastlb/")
+    return web.Response(status=301, headers={**HEADERS, "Location": "/_fastlb/"})

@@ -172,6 +172,7 @@ def _verdict(watched: Watched, table: Table, marathon: Json, haproxy: Json, now_
         running_s=now_s - watched.sources.started_s,
         hung_s=busy_s if 0 < watched.hung_after_s < busy_s else 0.0,
         fetch_failure=marathon["failure"],
+        kept_apps=board.kept_apps,
         agreed_age_s=marathon["agreement_age_s"],
         agreed_within_s=watched.synced_within_s,
         follows_events=watched.sources.follows_events,
