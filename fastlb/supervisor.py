@@ -118,7 +118,7 @@ def _claim(run_dir: Path) -> IO[str]:
     """The lock on `run_dir`: held while the file is open, given up by the kernel whatever becomes of us."""
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
-        # Not for writing: a disk on which something is written to cannot be made read-only.
+        # Not for writing: a disk on which something is open for writing cannot be made read-only.
         lock = os.fdopen(os.open(run_dir / "lock", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
     except OSError as reason:
         raise HAProxyError(f"{run_dir} cannot be used: {reason.strerror}; fastlb does not start") from reason
@@ -257,8 +257,9 @@ class Supervisor:
             make_expendable(self._controller.pid, CONTROLLER_SCORE)
 
     def _start_haproxy(self) -> None:
-        for stale in self._orders.run_dir.glob(f"{MASTER_SOCKET}*"):
-            stale.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # no descriptor left: the start itself will say so
+            for stale in self._orders.run_dir.glob(f"{MASTER_SOCKET}*"):
+                stale.unlink(missing_ok=True)
         drop_stale_state(self._orders.server_state)
         self._serving = False
         self._said.begin()

@@ -7,6 +7,7 @@ of the maps are those of the candidates, so that a new vhost is checked with the
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,12 @@ from fastlb.settings import APP_MAP, DOMAIN_MAP
 from fastlb.validation import Verdict, validate
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from fastlb.haproxy import HAProxy
     from fastlb.render import Rendering
+
+CANDIDATE = "haproxy.cfg"
 
 
 class Trial:
@@ -34,8 +39,8 @@ class Trial:
             return Verdict(ok=True, complaints=(), output="", seconds=0.0)
         self.count += 1
         try:
-            with tempfile.TemporaryDirectory(prefix="fastlb-trial-") as folder:
-                return self._validate(self._haproxy, rendering, Path(folder))
+            with _folder() as folder:
+                return self._validate(self._haproxy, rendering, folder)
         except OSError as error:
             raise PublishError(f"a candidate configuration cannot be written: {error}; the old one stays") from error
 
@@ -44,6 +49,18 @@ class Trial:
         for name, text in ((DOMAIN_MAP, rendering.domain_map), (APP_MAP, rendering.app_map)):
             (folder / name).write_text(text, encoding="utf-8", newline="")
             config = config.replace(f"{self._haproxy_dir}/{name}", str(folder / name))
-        candidate = folder / "haproxy.cfg"
+        candidate = folder / CANDIDATE
         candidate.write_text(config, encoding="utf-8", newline="")
         return validate(haproxy, candidate, timeout_s=self._timeout_s)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """Give a private folder, gone afterwards: removed without opening anything, since descriptors may have run out."""
+    folder = Path(tempfile.mkdtemp(prefix="fastlb-trial-"))
+    try:
+        yield folder
+    finally:
+        for name in (DOMAIN_MAP, APP_MAP, CANDIDATE):
+            (folder / name).unlink(missing_ok=True)
+        folder.rmdir()

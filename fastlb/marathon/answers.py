@@ -23,6 +23,8 @@ def all_apps(answer: Answer) -> list[dict[str, Any]]:
     apps = _document(answer).get("apps")
     if not isinstance(apps, list) or not all(isinstance(app, dict) for app in apps):
         raise MarathonAnswerError("answered JSON without a list of apps")
+    if apps and not any(isinstance(app.get("id"), str) for app in apps):
+        raise MarathonAnswerError("answered a list of apps of which none has an id")
     return apps
 
 

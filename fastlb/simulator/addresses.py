@@ -31,7 +31,7 @@ class Addresses:
 
     def __init__(self, network: int, real_tasks: int, agents: tuple[str, ...] = (), agent_count: int = 32) -> None:
         """``network`` is N; ``real_tasks`` tasks get their own addresses; ``agents`` may name the hosts."""
-        self._network = network
+        self.network = network
         self._real_left = real_tasks
         self._agents = agents or tuple(f"127.{network}.0.{number}" for number in range(1, agent_count + 1))
         self._next_agent = cycle(range(len(self._agents)))
@@ -93,7 +93,7 @@ class Addresses:
         row, agent = divmod(slot, len(self._agents))
         start = SHARED_PORTS.start + row * SHARED_PORTS_PER_TASK
         third, fourth = divmod(slot, 254)
-        ip = f"127.{self._network}.{60 + third}.{1 + fourth}"
+        ip = f"127.{self.network}.{60 + third}.{1 + fourth}"
         return self._finished(definition, agent, tuple(range(start, start + host_ports)), ip, slot)
 
     def _finished(

@@ -79,7 +79,7 @@ class AdminApi:
 
     async def garbage(self, request: web.Request) -> web.Response:
         """Send what is no event."""
-        self._service.streams.send_garbage()
+        self._service.streams.send()
         return await self.state(request)
 
     async def change_leader(self, request: web.Request) -> web.Response:

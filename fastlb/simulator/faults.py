@@ -23,6 +23,8 @@ class Fault(StrEnum):
     """200 with a page of HTML, as a portal in between would send."""
     UNAUTHORIZED = "unauthorized"
     """401 with Basic challenge and HTML body (MARATHON.md 8)."""
+    WRONG_JSON = "wrong-json"
+    """200 with JSON that no Marathon answers; value: which of `WRONG_JSONS`, the first by default."""
     NO_APPS = "no-apps"
     """GET /v2/apps answers an empty list."""
     STALLED_STREAM = "stalled-stream"
@@ -36,6 +38,15 @@ class Fault(StrEnum):
 
 
 DEFAULT_VALUES = {Fault.ERROR: 500.0, Fault.SLOW: 15.0}
+WRONG_JSONS = (
+    b"{}",
+    b"[]",
+    b'{"apps": null, "app": 7}',
+    b'{"apps": [7, null], "app": [{}]}',
+    b'{"apps": [{"id": 7}], "app": {"id": 7}}',
+    b'{"apps": [{"name": "/web"}, {}], "app": {"tasks": 1}}',
+    b"\x00\xff\xfe",
+)
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from aiohttp import web
 
-from fastlb.simulator.faults import Fault
+from fastlb.simulator.faults import WRONG_JSONS, Fault
 from fastlb.simulator.refusals import Refusal, WrongType
 
 if TYPE_CHECKING:
@@ -91,6 +91,8 @@ class Manners:
             return json_answer({"message": "Simulated failure"}, int(status))
         if faults.strike(Fault.HTML, path) is not None:
             return web.Response(body=PORTAL_PAGE, content_type="text/html")
+        if (which := faults.strike(Fault.WRONG_JSON, path)) is not None:
+            return json_answer(WRONG_JSONS[int(which)])
         return None
 
     async def _reply(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from fastlb.simulator import shapes
 from fastlb.simulator.service import Service
 from fastlb.simulator.settings import SimulatorSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from types import TracebackType
 
     from fastlb.simulator.definitions import Json
@@ -76,7 +76,7 @@ class SimulatedMarathon:
         async def inside() -> T:
             return work(self._service)
 
-        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(CALL_TIMEOUT_S)
+        return self._wait_for(inside())
 
     def load(self, definitions: Iterable[Json]) -> None:
         """Apps that have been running for long, without events or delays."""
@@ -158,7 +158,15 @@ class SimulatedMarathon:
 
     def send_garbage(self) -> None:
         """Send what is no event to every stream."""
-        self.call(lambda service: service.streams.send_garbage())
+        self.call(lambda service: service.streams.send())
+
+    def go_down(self) -> None:
+        """Refuse connections, and end those that are there; the cluster lives on."""
+        self._wait_for(self._service.go_down())
+
+    def come_up(self) -> None:
+        """Listen again, at the same address."""
+        self._wait_for(self._service.come_up())
 
     def change_leader(self) -> None:
         """Every stream ends; results of Marathon's own health checks start empty."""
@@ -178,6 +186,9 @@ class SimulatedMarathon:
             left = self.call(lambda service: list(service.cluster.deployments.running.values()))
             apps = [app_id for deployment in left for app_id in deployment.target]
             raise TimeoutError(f"not idle after {timeout_s} s: deployments of {apps or 'no app'} run") from None
+
+    def _wait_for(self, doing: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(doing, self._loop).result(CALL_TIMEOUT_S)
 
     def _begin(self, work: Callable[[Service], Deployment]) -> str:
         return self.call(lambda service: work(service).id)

@@ -48,6 +48,7 @@ class Service:
         self._settings = settings
         self._loop = asyncio.get_running_loop()
         self._wakeup: asyncio.Handle | None = None
+        self._held = socket.socket()
         self._claim, network = _claim_network()
         dialect = DIALECTS[settings.version_shape]
         self.faults = Faults()
@@ -81,8 +82,8 @@ class Service:
             app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE_TIMEOUT_S
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._settings.host, self._settings.port)
-        await site.start()
+        self._site: web.BaseSite = web.TCPSite(self._runner, self._settings.host, self._settings.port)
+        await self._site.start()
         host, port = self._runner.addresses[0][:2]
         self.address = f"{host}:{port}"
         self.manners.leader = f"http://{self.address}"
@@ -98,7 +99,27 @@ class Service:
         if self._runner is not None:
             await self._runner.cleanup()
         await self.tasks.close()
+        self._held.close()
         self._claim.close()
+
+    async def go_down(self) -> None:
+        """Refuse connections at the address, which stays ours, and end those that are there."""
+        assert self._runner is not None
+        assert self._runner.server is not None
+        host, port = self.address.split(":")
+        await self._site.stop()
+        self._held.close()
+        self._held = socket.socket()
+        self._held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._held.bind((host, int(port)))
+        self.streams.cut()
+        await self._runner.server.shutdown(timeout=0.1)
+
+    async def come_up(self) -> None:
+        """Listen there again."""
+        assert self._runner is not None
+        self._site = web.SockSite(self._runner, self._held)
+        await self._site.start()
 
     async def until(self, condition: Condition) -> None:
         """Wait until ``condition`` over the cluster holds."""

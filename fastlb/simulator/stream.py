@@ -118,10 +118,10 @@ class EventStreams:
         for reader in list(self._readers):
             reader.cut()
 
-    def send_garbage(self) -> None:
-        """Send what is no event to every stream."""
+    def send(self, data: bytes = GARBAGE) -> None:
+        """Send these bytes to every stream, whatever they are and however slow it is."""
         for reader in self._readers:
-            reader.frames.put_nowait(GARBAGE)
+            reader.frames.put_nowait(data)
 
     def _reader(self, request: web.Request) -> _Reader:
         wanted = frozenset(request.query.getall("event_type", []))

@@ -103,6 +103,8 @@ class FrontDoor:
     folder: Path
     address: str
     process: subprocess.Popen[bytes] | None = None
+    prefix: tuple[str, ...] = ()
+    """Words before the command, of a program that becomes it at last (`exec`)."""
     seen: set[psutil.Process] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -125,7 +127,7 @@ class FrontDoor:
 
     def command(self, mode: str, marathon: str, *flags: str) -> list[str]:
         quiet = ["--syslog-socket", "/dev/null", *QUICK]
-        return [sys.executable, "-m", "fastlb", mode, *self.flags(marathon), *quiet, *flags]
+        return [*self.prefix, sys.executable, "-m", "fastlb", mode, *self.flags(marathon), *quiet, *flags]
 
     def start(self, marathon: str, *flags: str, mode: str = "sse", **environment: str) -> FrontDoor:
         """Start it; ``flags`` beat those that every test uses."""
