@@ -41,7 +41,7 @@ def _checked(args: argparse.Namespace, environ: Mapping[str, str]) -> supervisor
     from fastlb.controller import ARGUMENTS, find_for, pass_on
     from fastlb.haproxy import find_haproxy
     from fastlb.marathon_settings import read_marathon
-    from fastlb.settings import read_catalogue, read_rules, read_settings
+    from fastlb.settings import SYSLOG_SOCKET, read_catalogue, read_rules, read_settings
 
     settings = read_settings(args)
     paths = settings.paths
@@ -58,7 +58,13 @@ def _checked(args: argparse.Namespace, environ: Mapping[str, str]) -> supervisor
         environment={ARGUMENTS: pass_on(args.words)},
         stop_grace_s=settings.stop_grace_s,
         controller_timeout_s=settings.controller_timeout_s,
+        log_socket=SYSLOG_SOCKET if _has_no_syslog(args) else None,
     )
+
+
+def _has_no_syslog(args: argparse.Namespace) -> bool:
+    """Whether HAProxy's log shall come out here, and fastlb's own goes nowhere else: as in a container."""
+    return bool(args.haproxy_log == "stdout" and args.syslog_socket == os.devnull)
 
 
 def _in_child(work: Callable[[], supervisor.Orders]) -> supervisor.Orders:

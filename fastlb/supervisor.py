@@ -42,13 +42,14 @@ from fastlb.children import (
     make_expendable,
     tie_to,
 )
-from fastlb.controller_link import LINK_FD, MESSAGE_BYTES, ControllerLink
+from fastlb.controller_link import LINK_FD, ControllerLink
 from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
 from fastlb.files import publish, read_text
 from fastlb.haproxy import environment_for_haproxy
 from fastlb.haproxy_words import HAProxyWords
 from fastlb.heartbeat import Silence
 from fastlb.loaded import LoadedFiles, drop_stale_state
+from fastlb.log_socket import log_socket
 from fastlb.runtime_api import RuntimeApi
 from fastlb.signals import signals
 
@@ -90,7 +91,7 @@ class Orders:
     `run_dir` is ours alone; the master's socket and the process file live there. `maps` are the files that the
     configuration names, `server_state` the one with what HAProxy knew of its servers. `environment` is for the
     controller alone. `stop_grace_s` is how long HAProxy may finish what it holds when it is stopped; a controller
-    that has been silent for `controller_timeout_s` hangs (0: never).
+    that has been silent for `controller_timeout_s` hangs (0: never). What HAProxy logs to `log_socket` is printed.
     """
 
     haproxy: Path
@@ -102,6 +103,7 @@ class Orders:
     environment: Mapping[str, str]
     stop_grace_s: float
     controller_timeout_s: float
+    log_socket: Path | None = None
 
 
 def run(orders: Orders) -> ExitCode:
@@ -147,11 +149,12 @@ class Supervisor:
         self._waiting: dict[int, bool] = {}
         self._serving = False
         self._stopping = False
-        self._said = HAProxyWords()
+        self._said = HAProxyWords(selector)
 
     def run(self) -> ExitCode:
         """The loop; returns when nothing of ours runs any more."""
-        with signals(self._selector, _WATCHED, self._take_signals):
+        printing = log_socket(self._selector, self._orders.log_socket)
+        with signals(self._selector, _WATCHED, self._take_signals), printing:
             self._boot()
             while self._has_work():
                 for key, _ in self._selector.select(self._pause_s()):
@@ -262,7 +265,6 @@ class Supervisor:
                 stale.unlink(missing_ok=True)
         drop_stale_state(self._orders.server_state)
         self._serving = False
-        self._said.begin()
         stamps = self._files.stamps()
         # -db: a `daemon` in the configuration would have the master leave our sight.
         command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
@@ -275,8 +277,7 @@ class Supervisor:
         assert self._haproxy.process is not None
         stderr = self._haproxy.process.stderr
         assert stderr is not None
-        os.set_blocking(stderr.fileno(), False)
-        self._selector.register(stderr, selectors.EVENT_READ, lambda: self._hear(stderr))
+        self._said.follow(stderr)
         self._files.mark(self._haproxy.process.pid, 0, stamps)
 
     def _remember_this_one(self) -> None:
@@ -292,9 +293,7 @@ class Supervisor:
 
     def _haproxy_ended(self, code: int) -> None:
         assert self._haproxy.process is not None
-        stderr = self._haproxy.process.stderr
-        while stderr is not None and self._hear(stderr):
-            pass
+        self._said.finish()
         pid, said = self._haproxy.pid, self._haproxy.ended(code, again=not self._stopping)
         tail = "\n".join(self._said.tail.splitlines()[-TAIL_LINES:])
         if not self._serving and not self._stopping and self._files.put_back():
@@ -309,18 +308,6 @@ class Supervisor:
         for orphan in find_orphans(self._listen_on):
             orphan.end(*_ORPHANED)
             self._leftovers.append(orphan)
-
-    def _hear(self, stderr: IO[bytes]) -> bool:
-        """Pass on what HAProxy says; False if there is nothing more at the moment."""
-        try:
-            heard = b"" if stderr.closed else os.read(stderr.fileno(), MESSAGE_BYTES)
-        except BlockingIOError:
-            return False
-        if not heard and not stderr.closed:
-            self._selector.unregister(stderr)
-            stderr.close()
-        self._said.hear(heard)
-        return bool(heard)
 
     def _see_whether_haproxy_serves(self) -> None:
         """Ask the worker itself, through the master: from 3.1 on the master answers before there is a

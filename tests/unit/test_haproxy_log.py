@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import selectors
 
 import pytest
 
@@ -78,7 +79,7 @@ def test_what_checks_found_is_told_from_what_was_commanded(line: str, expected: 
 
 def test_a_thousand_servers_that_flap_are_two_lines_and_debug_has_all(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    words = HAProxyWords()
+    words = HAProxyWords(selectors.SelectSelector())
     for number in range(1000):
         words.hear(DOWN.format(number).encode() + b"\n" + UP.format(number).encode() + b"\n")
         words.sum_up()
@@ -88,7 +89,7 @@ def test_a_thousand_servers_that_flap_are_two_lines_and_debug_has_all(caplog: py
 
 
 def test_a_backend_without_any_server_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    words = HAProxyWords()
+    words = HAProxyWords(selectors.SelectSelector())
     words.hear(DOWN.format(1).encode() + b"\n" + NONE_LEFT.encode() + b"\n")
     words.sum_up()
     (record,) = caplog.records
