@@ -26,7 +26,7 @@ function takeOver(fresh) {
     if (href) part.querySelector(`[href="${CSS.escape(href)}"]`)?.focus({ preventScroll: true });
   }
   document.title = fresh.title;
-  document.getElementById("icon").href = fresh.getElementById("icon").href;
+  document.getElementById("icon").setAttribute("href", fresh.getElementById("icon").getAttribute("href"));
 }
 
 function say(problem) {
