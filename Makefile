@@ -23,7 +23,7 @@ SAY_BENCH := import tomllib; from pathlib import Path; \
 CHECKED := fastlb tests benchmarks docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test reach container lint format bench docs develop clean
+.PHONY: help demo test reach zdd container lint format bench docs develop clean
 .DELETE_ON_ERROR:
 
 help: ## show what there is to do
@@ -41,6 +41,9 @@ reach: $(VENV)/.has-demo,test,lint ## live changes and reloads under load, the l
 
 container: $(VENV)/.has-demo,test,lint ## build the image and try it, as root; CONTAINER_ENGINE names an engine
 	CONTAINER=1 $(VENV)/bin/python -m pytest -q -rP tests/container $(ARGS)
+
+zdd: $(VENV)/.has-demo,test,lint ## deployments under load, the long form: most of an hour
+	ZDD=long $(VENV)/bin/python -m pytest -q tests/zdd $(ARGS)
 
 lint: $(VENV)/.has-demo,test,lint ## check style and types
 	$(VENV)/bin/ruff check $(CHECKED)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from tests.zdd.load import Failure
 
 IS_LONG = os.environ.get("ZDD") == "long"
 WITHIN_S = 7200 if IS_LONG else 180
@@ -22,24 +26,26 @@ SIZES = Sizes(20, 10, (1, 2)) if IS_LONG else Sizes(4, 1, (2,))
 COLUMNS = ("what", "load balancers", "runs", "requests", "failed", "tasks broken", "fewest healthy", "beyond the drain")
 
 
-class Row(NamedTuple):
+@dataclass
+class Row:
     """What came of one scenario; ``idle_shares`` are parts of the time of each run."""
 
     what: str
     balancers: int
-    runs: int
-    requests: int
-    failed: int
-    broken: int
-    fewest_healthy: str
-    idle_shares: list[float]
+    runs: int = 0
+    requests: int = 0
+    broken: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    fewest_healthy: list[int] = field(default_factory=list)
+    idle_shares: list[float] = field(default_factory=list)
 
     @property
     def cells(self) -> tuple[str, ...]:
-        shares = sorted(self.idle_shares)
-        beyond = f"median {shares[len(shares) // 2]:.0%}, most {shares[-1]:.0%}" if shares else "-"
-        numbers = (self.balancers, self.runs, self.requests, self.failed, self.broken)
-        return (self.what, *map(str, numbers), self.fewest_healthy, beyond)
+        shares = sorted(self.idle_shares) or [0.0]
+        beyond = f"median {shares[len(shares) // 2]:.0%}, most {shares[-1]:.0%}"
+        fewest = f"{min(self.fewest_healthy, default='-')} of {SIZES.instances}"
+        numbers = (self.balancers, self.runs, self.requests, len(self.failures), self.broken)
+        return (self.what, *map(str, numbers), fewest, beyond)
 
 
 class Table:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import orjson
 
+from fastlb.deployment import GROUP as GROUP_LABEL
 from fastlb.simulator import shapes
 from fastlb.simulator.server import SimulatedMarathon
 from fastlb.simulator.settings import SimulatorSettings
@@ -30,7 +31,7 @@ from fastlb.zdd.balancers import BalancerError, Balancers
 from fastlb.zdd.draining import draining, places_of_tasks
 from tests.fakes.front_door import FOREIGN, HTTP_PORT, STATS_PORT, app, front_door
 from tests.zdd.load import ROOT, Load
-from tests.zdd.tasks import BusyTasks, use_busy_tasks
+from tests.zdd.tasks import SICK, BusyTasks, use_busy_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,6 @@ Json = dict[str, Any]
 GROUP, HOST = "web", "web.test"
 PORT, ALTERNATIVE = 26000, 26100
 DELAYS = Delays(staging_s=0.05, starting_s=0.05, running_s=0.1, healthy_s=0.3, killing_s=0.01)
-SICK = "SICK"
-"""Tasks of an app with this label never get healthy."""
 LOOK_EVERY_S = 0.1
 ENDS_WITHIN_S = 400.0
 
@@ -86,7 +85,7 @@ class Stage:
         path = self.folder / f"app-{number}.json"
         path.write_text(json.dumps(self.definition | {"labels": self.definition["labels"] | labels}))
         words = ["--marathon", self.marathon.url, "--json", str(path), "--force", "--syslog-socket", "/dev/null"]
-        words += ["--marathon-lb", ",".join(self.balancer_urls), "--step-delay", "0.2", "--max-wait", "120"]
+        words += ["--marathon-lb", *self.balancer_urls, "--step-delay", "0.5", "--max-wait", "120"]
         mine = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         with self.said(number).open("wb") as said:
             self.runs.append(
@@ -106,16 +105,16 @@ class Stage:
         return self.folder / f"zdd-{number}"
 
     def outputs(self) -> str:
-        """Return the last lines of every run, for a failure."""
-        texts = [self.said(number).read_text(errors="replace") for number in range(1, len(self.runs) + 1)]
-        return "\n".join(f"--- run {number}\n{text[-3000:]}" for number, text in enumerate(texts, start=1))
+        """Return the last lines of the last runs, for a failure."""
+        numbers = range(max(1, len(self.runs) - 2), len(self.runs) + 1)
+        return "\n".join(f"--- run {each}\n{self.said(each).read_text(errors='replace')[-3000:]}" for each in numbers)
 
     def ends(self, *flags: str, **labels: str) -> int:
         """Run it to its end and return its exit code."""
         return self.zdd(*flags, **labels).wait(ENDS_WITHIN_S)
 
     def apps(self) -> list[Json]:
-        """Return the apps of the group as Marathon shows them, tasks included."""
+        """Return the apps of the group as Marathon shows them, tasks included; whatever else there is is zdd's own."""
 
         def read(service: Service) -> list[bytes]:
             cluster = service.cluster
@@ -173,7 +172,7 @@ def staged(folder: Path, *, instances: int, balancers: int) -> Iterator[Stage]:
 
 def definition(instances: int) -> Json:
     """Return what the app file says."""
-    labels = {"HAPROXY_DEPLOYMENT_GROUP": GROUP, "HAPROXY_DEPLOYMENT_ALT_PORT": str(ALTERNATIVE)}
+    labels = {GROUP_LABEL: GROUP, "HAPROXY_DEPLOYMENT_ALT_PORT": str(ALTERNATIVE)}
     return app(GROUP, PORT, instances=instances, checks=True, labels=labels)
 
 

@@ -2,7 +2,8 @@
 
 In the place of the simulator's own: `/` is answered at once, `/slow` after two seconds, and `/socket` becomes a
 connection that says back what it is told until the client leaves, as a websocket does. Who is killed while it holds
-something breaks it; that is counted here, too, so that the load is not the only witness.
+something breaks it; that is counted here, too, so that the load is not the only witness. Tasks of an app with the label
+`SICK` answer like all others, but not on `/health`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from fastlb.simulator.service import Service
     from fastlb.simulator.tasks import Address
 
+SICK = "SICK"
 SLOW_S = 2.0
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
+ANSWER = b"HTTP/1.1 %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
 SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: words\r\n\r\n"
 
 
@@ -41,7 +43,8 @@ class BusyTasks(TaskServers):
 
     async def _attach(self, address: Address, listening: socket.socket) -> None:
         talks = self._talks.setdefault(address, set())
-        server = await self._loop.create_server(lambda: Talk(address, talks), sock=listening, backlog=BACKLOG)
+        sick = any(SICK in task.definition.labels for task in self._tenants.get(address, {}).values())
+        server = await self._loop.create_server(lambda: Talk(address, talks, sick), sock=listening, backlog=BACKLOG)
         if address in self._tenants and address not in self._listeners:
             self._listeners[address] = server
         else:
@@ -60,8 +63,9 @@ class Talk(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, address: Address, talks: set[Talk]) -> None:
+    def __init__(self, address: Address, talks: set[Talk], sick: bool) -> None:
         self._address = address
+        self._sick = sick
         self._talks = talks
         self._received = b""
         self._switched = False
@@ -92,12 +96,12 @@ class Talk(asyncio.Protocol):
         elif path == b"/slow":
             asyncio.get_running_loop().call_later(SLOW_S, self._answer)
         else:
-            self._answer()
+            self._answer(b"503 Sick" if self._sick and path == b"/health" else b"200 OK")
 
-    def _answer(self) -> None:
+    def _answer(self, status: bytes = b"200 OK") -> None:
         self.busy = False
         body = "{}:{}".format(*self._address).encode()
-        self.transport.write(ANSWER % (len(body), body))
+        self.transport.write(ANSWER % (status, len(body), body))
 
 
 def use_busy_tasks(marathon: SimulatedMarathon) -> BusyTasks:
