@@ -24,7 +24,7 @@ from fastlb.zdd.balancers import BalancerError, Balancers
 from fastlb.zdd.definitions import group_of, read_definition
 from fastlb.zdd.deploy import Hands, Limits, patiently, pursue
 from fastlb.zdd.hooks import run_hook
-from fastlb.zdd.lease import Lease
+from fastlb.zdd.lease import Lease, left_by
 from fastlb.zdd.machine import foreseen
 from fastlb.zdd.marathon import Marathon, TroubleError
 from fastlb.zdd.outcomes import Code, ZddError
@@ -87,14 +87,14 @@ def zdd_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _run(run: Run, config: MarathonConfig) -> int:
     start = _begin(run, run.apps())
     _show(run, start)
-    if run.args.dry_run or (start.definition is None and start.aim is None):
+    if run.args.dry_run or not _new_id(start):
         return Code.DONE
     if start.aim:
         _look_at_balancers(run)
     if start.definition:
         run.hands.agrees("Continue with deployment? [Y/n] ")
     with Lease(config, run.definition["id"]) as lease:
-        patiently(run.hands.limits, Code.TAKEN, lease.take)
+        patiently(run.hands.limits, Code.CREATE, lambda: lease.take(_new_id(start)))
         apps = run.apps()
         if _begin(run, apps) != start:
             raise ZddError(Code.TAKEN, f"the apps of {run.group} changed meanwhile; nothing was done, start again")
@@ -112,9 +112,15 @@ def _carry_out(run: Run, start: Begin, apps: Sequence[Json]) -> str:
         _create(run, start.definition)
     outcome = _pursue(run, start.aim) if start.aim else f"{start.definition and start.definition['id']} is created"
     now = {app["id"]: app for app in run.apps()} if run.args.after_finish_hook else {}
-    new_id = start.aim.new_id if start.aim else (start.definition or {}).get("id")
-    _hook(run, run.args.after_finish_hook, old, now.get(new_id), outcome)
+    try:
+        _hook(run, run.args.after_finish_hook, old, now.get(_new_id(start)), outcome)
+    except ZddError as error:
+        raise ZddError(error.code, f"{outcome}, but {error}") from error
     return outcome
+
+
+def _new_id(start: Begin) -> str:
+    return start.aim.new_id if start.aim else str((start.definition or {}).get("id", ""))
 
 
 def _pair(start: Begin, apps: Sequence[Json]) -> tuple[Json | None, Json | None]:
@@ -166,7 +172,8 @@ def _create(run: Run, definition: Json) -> None:
 
 
 def _begin(run: Run, apps: Sequence[Json]) -> Begin:
-    args = run.args
+    args, marathon = run.args, run.hands.marathon
+    goes_on = args.resume or args.complete_cur or args.complete_prev
     wish = Wish(
         initial=args.initial_instances,
         linear=args.linear_increase,
@@ -174,6 +181,9 @@ def _begin(run: Run, apps: Sequence[Json]) -> Begin:
         resume=args.resume,
         complete_newer=args.complete_cur,
         complete_older=args.complete_prev,
+        left_by=patiently(run.hands.limits, Code.READ, lambda: left_by(marathon, run.definition["id"]))
+        if goes_on
+        else "",
     )
     return begin(run.definition, apps, wish, run.started_at)
 

@@ -10,7 +10,6 @@ group by its label ``HAPROXY_0_PORT`` and by the further ports as they stand.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,8 +27,6 @@ ALT_PORT = "HAPROXY_DEPLOYMENT_ALT_PORT"
 COLOUR = "HAPROXY_DEPLOYMENT_COLOUR"
 APP_ID = "HAPROXY_APP_ID"
 FIRST_PORT = "HAPROXY_0_PORT"
-FILE_DIGEST = "FASTLB_DEPLOYMENT_OF"
-"""fastlb's own: which file a colour was made of, so that a resumed run knows that nothing is left to do."""
 
 COLOURS = ("blue", "green")
 _TEXT_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -65,11 +62,6 @@ def group_of(document: Mapping[str, Any]) -> str | None:
     """Return the name of an app's deployment group, without the slash that load balancers put in front."""
     group = (document.get("labels") or {}).get(GROUP)
     return group.removeprefix("/") if isinstance(group, str) and group else None
-
-
-def digest_of(definition: Json) -> str:
-    """Return what tells this file from another: equal files, comments and order aside, have the same."""
-    return hashlib.sha256(orjson.dumps(definition, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
 
 def first_colour(definition: Json, started_at: str) -> Json:
@@ -145,7 +137,6 @@ def _labels(definition: Json, colour: str, started_at: str, *, target: int, spli
         TARGET_INSTANCES: str(target),
         COLOUR: colour,
         STARTED_AT: started_at,
-        FILE_DIGEST: digest_of(definition),
     }
 
 

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 OWNER = "FASTLB_ZDD_OWNER"
 BEAT = "FASTLB_ZDD_BEAT"
+WANTED = "FASTLB_ZDD_WANTED"
 BEAT_S = 10.0
 SILENT_S = 35.0
 """A lock that has not moved for so long, three beats and some, is nobody's."""
@@ -47,7 +48,8 @@ class Lease:
     """The lock of one group; a context manager that beats while it is held and lets go at its end."""
 
     def __init__(self, config: MarathonConfig, base_id: str) -> None:
-        self._app_id = f"/{base_id.strip('/')}-zdd"
+        self._app_id = _lock_id(base_id)
+        self._wanted_id = ""
         self._owner = _owner()
         self._marathon = Marathon(config)
         self._beating = Marathon(config)
@@ -71,8 +73,12 @@ class Lease:
         self._marathon.close()
         self._beating.close()
 
-    def take(self) -> None:
-        """Take the lock, once. Raises ZddError (TAKEN) if another run holds it, TroubleError."""
+    def take(self, wanted_id: str) -> None:
+        """Take the lock, once, for a run that wants this app to be alone in the end.
+
+        Raises ZddError (TAKEN) if another run holds it, TroubleError.
+        """
+        self._wanted_id = wanted_id
         try:
             self._take()
         except TroubleError as error:
@@ -119,7 +125,7 @@ class Lease:
         return True
 
     def _labels(self, beats: int) -> dict[str, str]:
-        return {OWNER: self._owner, BEAT: str(beats)}
+        return {OWNER: self._owner, BEAT: str(beats), WANTED: self._wanted_id}
 
     def _holder(self, marathon: Marathon | None = None) -> Holder | None:
         app = (marathon or self._marathon).find(self._app_id)
@@ -141,6 +147,16 @@ class Lease:
                 self._beating.update(self._app_id, {"labels": self._labels(beats)})
             except TroubleError as error:
                 log.info("%s could not be kept up, and is tried again: %s", self._app_id, error)
+
+
+def left_by(marathon: Marathon, base_id: str) -> str:
+    """Return which app the run whose lock is still there wanted to be alone; empty without one. Raises TroubleError."""
+    app = marathon.find(_lock_id(base_id))
+    return str((app.get("labels") or {}).get(WANTED, "")) if app else ""
+
+
+def _lock_id(base_id: str) -> str:
+    return f"/{base_id.strip('/')}-zdd"
 
 
 class Holder(NamedTuple):

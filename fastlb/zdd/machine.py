@@ -128,7 +128,7 @@ def next_step(aim: Aim, scene: Scene) -> Step:
     if missing := new.instances - len(scene.seen.ready(task.id for task in new.tasks)):
         return Wait(Limit.HEALTH, f"{missing} of {new.instances} tasks of {new.app_id} get no requests yet")
     if not aim.split and new.instances >= aim.total:
-        return _held_up(aim, old) or _replace(scene)
+        return _held_up(aim, old) or _replace(aim, scene)
     return _exchange(aim, scene)
 
 
@@ -155,10 +155,15 @@ def foreseen(aim: Aim, new_instances: int, old_instances: int) -> Iterator[tuple
         yield new, old - surplus
 
 
-def _replace(scene: Scene) -> Step:
-    """All new tasks are there: delete the old app once nothing of it is in use."""
+def _replace(aim: Aim, scene: Scene) -> Step:
+    """All new tasks are there: delete the old app once nothing of it is in use.
+
+    One to be abandoned whose tasks all fail would never drain, since by the rule nobody stands in for sick tasks.
+    """
     old = scene.old
     task_ids = tuple(task.id for task in old.tasks)
+    if aim.forces and all(task.sick for task in old.tasks):
+        return Delete(old.app_id, task_ids)
     using = [task for task in old.tasks if not _is_unused(task, scene.seen)]
     if not using or (scene.late and all(_may_be_cut(task, scene.seen) for task in using)):
         return Delete(old.app_id, task_ids)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastlb.zdd.definitions import FILE_DIGEST, Json, Sizes, digest_of, first_colour, group_of, next_colour
+from fastlb.zdd.definitions import Json, Sizes, first_colour, group_of, next_colour
 from fastlb.zdd.machine import Aim
 from fastlb.zdd.outcomes import Code, ZddError
 from fastlb.zdd.state import by_age, read_side
@@ -21,7 +21,7 @@ MOST_APPS = 2
 
 
 class Wish(NamedTuple):
-    """What the flags ask for."""
+    """What the flags ask for; ``left_by``: which app a run that was killed wanted to be alone, empty without one."""
 
     initial: int = 1
     linear: int = 0
@@ -29,6 +29,7 @@ class Wish(NamedTuple):
     resume: bool = False
     complete_newer: bool = False
     complete_older: bool = False
+    left_by: str = ""
 
 
 class Begin(NamedTuple):
@@ -53,14 +54,14 @@ def begin(definition: Json, apps: Sequence[Json], wish: Wish, started_at: str) -
         )
     if len(apps) == MOST_APPS:
         return _go_on(group, apps, wish)
+    if apps and apps[0]["id"] == wish.left_by and (wish.resume or wish.complete_newer or wish.complete_older):
+        return Begin(
+            None, None, notes=(f"{wish.left_by} is alone, as the run that was killed wanted: nothing is left",)
+        )
     if wish.complete_newer or wish.complete_older:
         raise ZddError(Code.NO_SPLIT, f"there is nothing to complete: deployment group {group} has {len(apps)} apps")
     if not apps:
         return Begin(first_colour(definition, started_at), None)
-    if wish.resume and apps[0]["labels"].get(FILE_DIGEST) == digest_of(definition):
-        return Begin(
-            None, None, notes=(f"{apps[0]['id']} is what the file asks for, and alone: nothing is left to do",)
-        )
     return _follow(definition, apps[0], wish, started_at)
 
 

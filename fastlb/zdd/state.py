@@ -17,10 +17,14 @@ Json = dict[str, Any]
 
 
 class TaskState(NamedTuple):
-    """One task that takes requests, or could; ``healthy`` by all of Marathon's checks, if the app has any."""
+    """One task that takes requests, or could.
+
+    ``healthy`` by all of Marathon's checks, if the app has any; ``sick`` if one has failed, and not only said nothing.
+    """
 
     id: str
     healthy: bool
+    sick: bool = False
 
 
 class Side(NamedTuple):
@@ -55,7 +59,7 @@ def read_side(document: Json) -> Side:
     return Side(
         app_id=document["id"],
         instances=int(document.get("instances") or 0),
-        tasks=tuple(TaskState(task["id"], _healthy(task, checked)) for task in tasks),
+        tasks=tuple(TaskState(task["id"], _healthy(task, checked), _sick(task)) for task in tasks),
         busy=tuple(each["id"] for each in document.get("deployments") or ()),
         scaled_at=(document.get("versionInfo") or {}).get("lastScalingAt") or "",
         started_at=str(labels.get(STARTED_AT, "0")),
@@ -74,6 +78,10 @@ def _healthy(task: Json, checked: bool) -> bool:
         return False
     results = task.get("healthCheckResults") or ()
     return not checked or (bool(results) and all(result.get("alive") is True for result in results))
+
+
+def _sick(task: Json) -> bool:
+    return any(result.get("alive") is False for result in task.get("healthCheckResults") or ())
 
 
 def _count(label: object) -> int | None:

@@ -15,6 +15,7 @@ import orjson
 
 from fastlb.deployment import merge_groups
 from fastlb.reading import read_app
+from fastlb.services import places_of
 from fastlb.simulator import shapes
 
 if TYPE_CHECKING:
@@ -42,13 +43,14 @@ class StatisticsPage:
         rows = [HEAD, "web,FRONTEND,,,OPEN,,,,\n"]
         for app in self._apps():
             for task in app.tasks:
-                if task.state != "TASK_RUNNING" or not task.ports:
+                places = sorted(places_of(app, task, {}))
+                if task.state != "TASK_RUNNING" or not places:
                     continue
-                status = (
-                    "MAINT" if task.draining and not self.never_out else "UP" if task.alive is not False else "DOWN"
-                )
-                name, place = f"{task.host.replace('.', '_')}_{task.ports[0]}", f"{task.host}:{task.ports[0]}"
-                rows.append(f"{app.id[1:]}_10000,{name},0,{self.held.get(task.id, 0)},{status},{place},,1,\n")
+                host, port = places[0]
+                out = task.draining and not self.never_out
+                status = "MAINT" if out else "UP" if task.alive or not app.health_checks else "DOWN"
+                name, held = f"{task.host.replace('.', '_')}_{port}", self.held.get(task.id, 0)
+                rows.append(f"{app.id[1:]}_10000,{name},0,{held},{status},{host}:{port},,1,\n")
         return self.spoil("".join(rows))
 
     def _apps(self) -> list[App]:

@@ -27,7 +27,7 @@ class AppThere:
 
     def side(self) -> Side:
         tasks = tuple(TaskState(*task) for task in self.healthy.items())
-        busy = ("some",) if len(self.healthy) != self.instances or not all(self.healthy.values()) else ()
+        busy = ("some",) if len(self.healthy) != self.instances else ()
         return Side(self.app_id, self.instances, tasks, busy, f"{self.scaled_at:06d}", "1", self.target)
 
     def launch(self) -> None:

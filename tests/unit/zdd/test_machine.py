@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fastlb.zdd.draining import Verdict
 from fastlb.zdd.machine import Delete, Done, Kill, Limit, Scale, Stuck, Wait, foreseen, grown, next_step
 from tests.fakes.zdd_world import aim_of, cluster
 
@@ -102,6 +103,24 @@ def test_a_task_that_one_of_two_load_balancers_still_serves_is_not_killed():
     )
 
 
+def test_an_old_app_is_not_deleted_while_one_of_two_load_balancers_serves_a_task_of_it():
+    made = cluster(3, 2, 3, views=2)
+    made.views[1]["/old.002"] = False
+    assert next_step(aim_of(made), made.scene()).limit is Limit.DRAIN
+    assert isinstance(next_step(aim_of(made), made.scene(late=True)), Stuck)
+    made.follow(1)
+    assert next_step(aim_of(made), made.scene()) == Delete("/old", ("/old.001", "/old.002"))
+
+
+def test_a_split_takes_its_last_tasks_together_or_not_at_all():
+    """A part of them would make the old app the one scaled last, and nothing would turn that round."""
+    made = cluster(2, 10, 10)
+    made.old.healthy["/old.010"] = False
+    scene = made.scene()
+    assert next_step(aim_of(made, split=2), scene).limit is Limit.DRAIN
+    assert isinstance(next_step(aim_of(made, split=2), scene._replace(late=True)), Stuck)
+
+
 def test_a_drained_task_that_holds_a_connection_is_waited_for_until_its_time_is_up():
     made = cluster(2, 10, 10)
     made.held = {"/old.001": 3}
@@ -116,9 +135,16 @@ def test_new_tasks_that_get_no_requests_yet_kill_nobody():
     assert step == Wait(Limit.HEALTH, "1 of 2 tasks of /new get no requests yet")
 
 
+def test_new_tasks_that_are_not_healthy_kill_nobody():
+    made = cluster(3, 10, 10)
+    made.new.healthy["/new.002"] = False
+    made.follow(0)
+    assert next_step(aim_of(made), made.scene()) == Wait(Limit.HEALTH, "2 of 3 tasks of /new are healthy")
+
+
 def test_a_deployment_that_runs_is_waited_for():
     made = cluster(2, 10, 10)
-    made.new.healthy["/new.002"] = False
+    made.new.instances = 3
     assert next_step(aim_of(made), made.scene()).limit is Limit.HEALTH
 
 
@@ -126,8 +152,7 @@ def test_an_old_app_with_sick_tasks_loses_only_as_many_healthy_ones_as_can_be_sp
     made = cluster(3, 10, 10)
     made.old.healthy |= {"/old.001": False, "/old.010": False}
     made.follow(0)
-    made.old.instances = 10
-    step = next_step(aim_of(made), made.scene()._replace(old=made.old.side()._replace(busy=())))
+    step = next_step(aim_of(made), made.scene())
     assert step.task_ids == ("/old.001", "/old.002")
     made.do(step)
     assert made.healthy() == 10
@@ -150,6 +175,19 @@ def test_a_new_version_that_never_gets_healthy_can_be_deleted_at_once():
     made.old.healthy = dict.fromkeys(made.old.healthy, False)
     made.follow(0)
     assert isinstance(next_step(aim_of(made, forces=True), made.scene()), Delete)
+
+
+def test_a_version_whose_tasks_all_fail_is_abandoned_though_load_balancers_serve_it():
+    """By the rule nobody stands in for tasks that fail, so that waiting for them to drain would be in vain."""
+    made = cluster(10, 2, 10)
+    scene = made.scene()
+    failing = tuple(task._replace(healthy=False, sick=True) for task in scene.old.tasks)
+    scene = scene._replace(old=scene.old._replace(tasks=failing))
+    made.held = dict.fromkeys(made.old.healthy, 1)
+    seen = {task: made._seen(task)._replace(up=("lb0",), ready=("lb0",), out=()) for task in made.old.healthy}
+    scene = scene._replace(seen=Verdict({**scene.seen.tasks, **seen}, ()))
+    assert isinstance(next_step(aim_of(made, forces=True), scene), Delete)
+    assert isinstance(next_step(aim_of(made), scene), Wait)
 
 
 @pytest.mark.parametrize(("now", "old", "size"), [(1, 10, 2), (2, 9, 3), (3, 8, 5), (5, 5, 10), (7, 3, 10)])

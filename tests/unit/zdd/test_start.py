@@ -80,10 +80,14 @@ def test_without_two_apps_there_is_nothing_to_complete(apps, wish):
     assert refused(apps, wish).code == Code.NO_SPLIT
 
 
-def test_resuming_what_is_finished_does_nothing_but_another_file_is_deployed():
-    assert begin(FILE, [alone()], Wish(resume=True), NOW)[:2] == (None, None)
-    assert begin(OTHER, [alone()], Wish(resume=True), NOW).definition["id"] == "/api-green"
-    assert begin(FILE, [alone()], Wish(), NOW).definition["id"] == "/api-green"
+@pytest.mark.parametrize("wish", [Wish(resume=True), Wish(complete_newer=True), Wish(complete_older=True)])
+def test_going_on_with_a_run_that_was_killed_when_all_was_done_does_nothing(wish):
+    assert begin(FILE, [alone()], wish._replace(left_by="/api-blue"), NOW)[:2] == (None, None)
+
+
+@pytest.mark.parametrize("wish", [Wish(), Wish(resume=True), Wish(resume=True, left_by="/api-green")])
+def test_resuming_without_anything_in_progress_deploys(wish):
+    assert begin(FILE, [alone()], wish, NOW).definition["id"] == "/api-green"
 
 
 def test_an_app_that_was_scaled_by_hand_stays_whole_and_cannot_be_split():
