@@ -23,7 +23,7 @@ _NOISE = re.compile(
 )
 _LEVELS = {"NOTICE": "DEBUG", "WARNING": "WARNING", "ALERT": "ERROR", "EMERG": "ERROR"}
 _ROUTINE = re.compile(
-    r"Server \S+ is (?:UP/READY \(leaving forced maintenance|going DOWN for maintenance)"
+    r"Server \S+ .*\b(?:maintenance|drain)\b"  # what it was commanded
     r"|worker (?:#\d+ )?\(\d+\) exited with code (?:0|143)\b"
     r"|(?:Reexecuting|Exiting) Master process|All workers exited"
 )
@@ -74,7 +74,5 @@ def level(line: str) -> str:
 
 def flip(line: str) -> Flip | None:
     """Return what a line says that HAProxy's own checks changed, which is routine in a big cluster."""
-    for what, pattern in _FLIPS:
-        if found := pattern.search(line):
-            return Flip(what, found[1])
-    return None
+    found = ((what, pattern.search(line)) for what, pattern in _FLIPS if not _ROUTINE.search(line))
+    return next((Flip(what, match[1]) for what, match in found if match), None)

@@ -57,6 +57,9 @@ def test_the_tail_is_bounded() -> None:
         ("[ALERT]    (7) : Current worker (8) exited with code 139 (Segmentation fault)", "ERROR"),
         ("[WARNING]  (8) : Server web/a is going DOWN for maintenance. 1 active and 0 backup servers left.", "DEBUG"),
         ("[WARNING]  (8) : Server web/a is UP/READY (leaving forced maintenance).", "DEBUG"),
+        ("[WARNING]  (8) : Server web/a was DOWN and now enters maintenance.", "DEBUG"),
+        ("[WARNING]  (8) : Server web/a is DOWN (leaving forced maintenance).", "DEBUG"),
+        ("[WARNING]  (8) : Server web/a enters drain state. 1 active and 0 backup servers left.", "DEBUG"),
         ("double free or corruption (out)", "WARNING"),
     ],
 )
