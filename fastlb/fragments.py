@@ -49,11 +49,6 @@ class Fragment(NamedTuple):
     checked: int
     remarks: tuple[str, ...]
 
-    @property
-    def needs_appid_map(self) -> bool:
-        """Whether a map rule serves its app's id, whoever writes that rule."""
-        return self.app_entry is not None
-
 
 class FragmentWriter:
     """Writes services with one set of templates and rules, and remembers how those of each shape are written."""
@@ -75,11 +70,6 @@ class FragmentWriter:
 
     def _new_recipe(self, outline: tuple[Any, ...], first_use: FirstUse) -> Recipe:
         return recipe_of(Shape._make((*outline, *first_use)), self._catalogue, self._rules)
-
-
-def render_fragment(service: Service, catalogue: Catalogue, rules: Rules, first_use: FirstUse) -> Fragment:
-    """Render a service by itself; see `FragmentWriter.write`, which remembers what services have in common."""
-    return FragmentWriter(catalogue, rules).write(service, first_use)
 
 
 def _joined_texts(joined: Joined, service: Service) -> tuple[tuple[str, ...], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastlb.errors import ServiceError, TemplateError
-from fastlb.fragments import render_fragment
+from fastlb.fragments import FragmentWriter
 from fastlb.vhosts import FirstUse
 from tests.fakes.apps import CHECK, app, catalogue_of, desired, rules_of, task
 
@@ -15,7 +15,7 @@ FIRST = FirstUse(http_map=True, https_map=True, appid_map=True, of_app=True)
 def fragment(labels=None, *argv, first_use=FIRST, **members):
     texts = {f"HAPROXY_0_{name}": text for name, text in (labels or {}).items()}
     services = desired([app(labels=texts, **members)], *argv).services
-    return render_fragment(services[0], catalogue_of(*argv), rules_of(*argv), first_use)
+    return FragmentWriter(catalogue_of(*argv), rules_of(*argv)).write(services[0], first_use)
 
 
 def backend(labels=None, **members):
@@ -192,7 +192,6 @@ def test_numbers_of_a_check_are_not_needed_where_no_template_asks_for_them():
 def test_the_first_http_service_of_an_app_can_be_reached_by_the_apps_id(labels, argv, first_use, rule, entry):
     found = fragment(labels, *argv, first_use=first_use)
     assert (rule in found.appid, bool(found.appid), found.app_entry) == (True, bool(rule), entry)
-    assert found.needs_appid_map == bool(entry)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fastlb.capabilities import OPTIONS, Capabilities
-from fastlb.fragments import render_fragment
+from fastlb.fragments import FragmentWriter
 from fastlb.servers import Defaults, ServerLine, read_backend, read_defaults, why_not_added
 from fastlb.vhosts import FirstUse
 from tests.fakes.apps import CHECK, app, catalogue_of, desired, rendered, rules_of, task
@@ -189,7 +189,7 @@ def test_the_default_templates_write_backends_that_are_changed_live(labels):
     names = {f"HAPROXY_0_{name}": value for name, value in labels.items()}
     tasks = [task(1), task(2, "127.0.0.3")]
     (service,) = desired([app(labels=names, healthChecks=[CHECK], tasks=tasks)]).services
-    fragment = render_fragment(service, catalogue_of(), rules_of(), FIRST)
+    fragment = FragmentWriter(catalogue_of(), rules_of()).write(service, FIRST)
     backend = read_backend(service.backend, fragment.backend, fragment.servers, read_defaults(rendered([]).config))
     assert (backend.unfit, backend.fixed) == (None, None)
     assert [(each.address, each.port) for each in backend.servers.values()] == [

@@ -6,7 +6,7 @@ import pytest
 
 from fastlb.dialect import Dialect
 from fastlb.errors import TemplateError
-from fastlb.fragments import render_fragment
+from fastlb.fragments import FragmentWriter
 from fastlb.templates import NAMES, Catalogue, Source
 from fastlb.vhosts import FirstUse, HostEntry
 from tests.fakes.apps import app, catalogue_of, desired, rules_of
@@ -21,7 +21,7 @@ NAMING = Catalogue({name: Source(f"{name} ", False, "test") for name in NAMES}, 
 def rules(labels, *argv, first_use=FIRST, catalogue=NAMING):
     texts = {f"HAPROXY_0_{name}": text for name, text in labels.items()}
     (service,) = desired([app("/dir/app", labels=texts)], *argv).services
-    return render_fragment(service, catalogue, rules_of(*argv), first_use).vhost
+    return FragmentWriter(catalogue, rules_of(*argv)).write(service, first_use).vhost
 
 
 GROUPED = "--group-https-by-vhost"
