@@ -17,9 +17,11 @@ COPY setup.py README.md LICENSE ./
 COPY templates templates
 COPY fastlb fastlb
 # In the image the compiled hot path is demanded: without it the build fails. Nothing installs packages later on, so pip
-# stays behind; so do time zones, which the system has, and symbols for debuggers.
+# stays behind; so do time zones, which the system has, what rich highlights code and renders documents with, and
+# symbols for debuggers.
 RUN FASTLB_BUILD_EXTENSION=1 /opt/fastlb/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps . \
-    && /opt/fastlb/bin/pip uninstall --yes --disable-pip-version-check pip setuptools tzdata \
+    && /opt/fastlb/bin/pip uninstall --yes --disable-pip-version-check \
+      markdown-it-py mdurl pip pygments setuptools tzdata \
     && find /opt/fastlb -name '*.so*' -type f -exec strip --strip-unneeded {} + \
     && find /opt/fastlb/lib \( -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' \) -delete
 
