@@ -63,7 +63,8 @@ def _formatter(wanted: str) -> logging.Formatter:
 
 
 def _shown(text: str) -> str:
-    return one_line(without_secrets(text), LONGEST_MESSAGE)
+    more = f"... ({len(text)} characters)" if len(text) > LONGEST_MESSAGE else ""
+    return one_line(without_secrets(text[:LONGEST_MESSAGE]), LONGEST_MESSAGE) + more
 
 
 class TextLines(logging.Formatter):

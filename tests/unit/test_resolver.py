@@ -47,6 +47,16 @@ def test_a_failure_is_said_and_asked_again(name_server, caplog):
     assert names.addresses(["late"]) == {"late": "127.7.1.1"}
 
 
+def test_a_failure_that_lasts_is_said_once_and_its_end_too(name_server, caplog):
+    caplog.set_level("INFO")
+    names = Resolver(10)
+    for _ in range(3):
+        names.addresses(["nobody"])
+    name_server[0]["nobody"] = "127.7.1.1"
+    names.addresses(["nobody"])
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
 def test_the_name_that_was_not_used_for_longest_is_forgotten(name_server):
     names = Resolver(2)
     for name in ("agent-1", "agent-2", "agent-1", "agent-3", "agent-1", "agent-2"):
