@@ -82,6 +82,8 @@ def zdd_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return _failed(progress, Code.UNEXPECTED, "nobody answers; --force does not ask")
     except KeyboardInterrupt:
         return _failed(progress, INTERRUPTED, f"interrupted; {GO_ON}")
+    except SystemExit:
+        return _failed(progress, TERMINATED, f"terminated; {GO_ON}")
 
 
 def _run(run: Run, config: MarathonConfig) -> int:
@@ -194,7 +196,7 @@ def _show(run: Run, start: Begin) -> None:
     if start.definition:
         progress.definition(start.definition)
     for note in start.notes:
-        progress.say("note", note)
+        progress.note(note)
     if start.aim:
         steps = list(foreseen(start.aim, *start.sizes))
         shown = ", ".join(f"{new}+{old}" for new, old in steps)

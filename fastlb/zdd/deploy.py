@@ -57,6 +57,11 @@ class Limits(NamedTuple):
     health_s: float
     trouble_s: float
 
+    @property
+    def lock_s(self) -> float:
+        """How long an app may be locked: by somebody else, or by its own tasks that take their time to end."""
+        return max(self.drain_s, self.trouble_s)
+
 
 class Hands(NamedTuple):
     """What a deployment works with.
@@ -189,8 +194,8 @@ def _wait(step: Wait, limits: Limits, clock: Clock) -> None:
     waited_s = clock.waited_s(step.limit)
     if step.limit is Limit.HEALTH and waited_s >= limits.health_s:
         raise ZddError(Code.NOT_HEALTHY, f"{step.why}, after {limits.health_s:g} s")
-    if step.limit is Limit.LOCK and waited_s >= limits.trouble_s:
-        raise ZddError(Code.CHANGE, f"{step.why}, for {limits.trouble_s:g} s")
+    if step.limit is Limit.LOCK and waited_s >= limits.lock_s:
+        raise ZddError(Code.CHANGE, f"{step.why}, for {limits.lock_s:g} s")
     if step.limit is Limit.DRAIN:
         clock.over(Limit.HEALTH, Limit.LOCK)
     clock.pause()

@@ -180,7 +180,7 @@ def _exchange(aim: Aim, scene: Scene) -> Step:
     surplus = min(len(old.tasks), new.instances + old.instances - aim.total)
     if surplus <= 0 or (not aim.thins and grow):
         return grow or Done()
-    if held_up := _held_up(aim, old):
+    if held_up := _held_up(aim, old) or _dying(old):
         return held_up
     out = [task for task in old.tasks if (seen := scene.seen.tasks.get(task.id)) and seen.is_marked]
     drained = scene.seen.drained(task.id for task in out)
@@ -205,6 +205,12 @@ def _held_up(aim: Aim, old: Side) -> Wait | None:
     return Wait(Limit.LOCK, f"{old.app_id} is locked by deployment {', '.join(old.busy)}")
 
 
+def _dying(old: Side) -> Wait | None:
+    """Tasks that end slowly are listed until they are gone; killed twice, they would lower the instances twice."""
+    dying = len(old.tasks) - old.instances
+    return Wait(Limit.LOCK, f"{dying} tasks of {old.app_id} are still ending") if dying > 0 else None
+
+
 def _is_turned(scene: Scene) -> bool:
     """Whether load balancers drain the new app, since the old one was scaled last."""
     seen = (scene.seen.tasks.get(task.id) for task in scene.new.tasks)
@@ -219,7 +225,7 @@ def _turn(aim: Aim, scene: Scene) -> Step:
     drained = set(scene.seen.drained(task.id for task in new.tasks))
     victims = _affordable([task for task in new.tasks if task.id in drained][:1], scene.spare - aim.total)
     if victims:
-        return Kill(new.app_id, victims, Scale(aim.new_id, aim.goal))
+        return Kill(new.app_id, victims)
     if scene.late:
         return Stuck(f"load balancers drain {new.app_id}, since {old.app_id} was scaled after it")
     return Wait(Limit.DRAIN, f"load balancers drain {new.app_id}; one of its tasks has to be idle")

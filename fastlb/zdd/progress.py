@@ -8,6 +8,7 @@ where one line shows how the present step stands; without a terminal it goes to 
 from __future__ import annotations
 
 import logging
+import shutil
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -83,6 +84,13 @@ class Progress:
         else:
             log.info("%s", sentence)
 
+    def note(self, sentence: str) -> None:
+        """Tell what the user should know beforehand, where nobody looks too."""
+        if self._form is Form.TEXT and not self._live:
+            log.warning("%s", sentence)
+        else:
+            self.say("note", sentence)
+
     def show(self, sentence: str, counts: Counts) -> None:
         """Tell how the present step stands; the same is told once, but shown all the time."""
         changed, self._last = (sentence, counts) != self._last, (sentence, counts)
@@ -90,7 +98,8 @@ class Progress:
             if changed:
                 self._line("waiting", message=sentence, **counts._asdict())
         elif self._live:
-            sys.stderr.write(f"{CLEAR}{self._clock()} {counts}: {sentence}")
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(CLEAR + f"{self._clock()} {counts}: {sentence}"[:width])
             sys.stderr.flush()
         elif changed:
             log.info("%s: %s", counts, sentence)

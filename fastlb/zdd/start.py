@@ -115,7 +115,10 @@ def _follow(definition: Json, last: Json, wish: Wish, started_at: str) -> Begin:
     if not old.instances:
         notes.append(f"{old.app_id} has no instances, and so gets the new app; nothing serves")
     if not definition.get("healthChecks"):
-        notes.append("the app has no health checks: its tasks count as healthy as soon as they run")
+        notes.append(
+            "the app has no health checks: load balancers take old tasks out as soon as new ones are asked for, before "
+            "these run"
+        )
     return Begin(following, aim, (following["instances"], old.instances), tuple(notes))
 
 

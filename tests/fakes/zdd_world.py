@@ -23,12 +23,19 @@ class AppThere:
     target: int | None
     scaled_at: int = 0
     healthy: dict[str, bool] = field(default_factory=dict)
+    dying: set[str] = field(default_factory=set)
+    """Tasks that were killed and take their time; Marathon lists them as running (MARATHON.md 3.2)."""
     born: int = 0
 
     def side(self) -> Side:
         tasks = tuple(TaskState(*task) for task in self.healthy.items())
-        busy = ("some",) if len(self.healthy) != self.instances else ()
+        busy = ("some",) if len(self.healthy) != self.instances or self.dying else ()
         return Side(self.app_id, self.instances, tasks, busy, f"{self.scaled_at:06d}", "1", self.target)
+
+    def bury(self) -> None:
+        for task in self.dying:
+            del self.healthy[task]
+        self.dying.clear()
 
     def launch(self) -> None:
         self.born += 1
@@ -66,6 +73,7 @@ class Cluster:
     def settle(self) -> None:
         """All that was begun comes to its end."""
         for app in self.apps.values():
+            app.bury()
             while len(app.healthy) < app.instances:
                 app.launch()
             app.healthy = dict.fromkeys(app.healthy, True)
@@ -92,8 +100,8 @@ class Cluster:
             self.scale(step)
         elif isinstance(step, Kill):
             app = self.apps[step.app_id]
-            for task in step.task_ids:
-                del app.healthy[task]
+            assert not app.dying & set(step.task_ids), "Marathon would lower the instances once more"
+            app.dying.update(step.task_ids)
             app.instances -= len(step.task_ids)
             self._scaled(app)
             if step.then and not dies_after_kill:
@@ -112,12 +120,16 @@ class Cluster:
         app.scaled_at = self.time
 
     def healthy(self) -> int:
-        return sum(sum(app.healthy.values()) for app in self.apps.values())
+        """How many tasks are healthy and will be."""
+        return sum(good for app in self.apps.values() for task, good in app.healthy.items() if task not in app.dying)
+
+    def running(self) -> set[str]:
+        """The tasks that are healthy as Marathon lists them."""
+        return {task for app in self.apps.values() for task, good in app.healthy.items() if good}
 
     def serving(self) -> set[str]:
         """The healthy tasks that some load balancer gives requests."""
-        healthy = {task for app in self.apps.values() for task, good in app.healthy.items() if good}
-        return {task for view in self.views for task, out in view.items() if not out} & healthy
+        return {task for view in self.views for task, out in view.items() if not out} & self.running()
 
 
 def cluster(new: int, old: int, total: int, *, views: int = 1, old_target: int | None = -1) -> Cluster:

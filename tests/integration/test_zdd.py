@@ -253,7 +253,7 @@ def test_a_lock_of_somebody_else_is_waited_for_and_named(tmp_path, capsys):
     with staged(tmp_path, BLUE, delays=Delays(killing_s=1e6)) as stage:
         # A task that takes very long to end holds its app.
         stage.marathon.scale("/shop/api-blue", 3)
-        assert stage.run() == Code.CHANGE
+        assert stage.run("--max-wait", "1") == Code.CHANGE
         [deployment] = stage.marathon.call(lambda service: list(service.cluster.deployments.running))
         assert deployment in capsys.readouterr().err
 
