@@ -31,6 +31,11 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
     && apt-get clean && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*.log /var/log/apt \
       /usr/lib/python3*/pydoc_data /usr/lib/python3*/test
 COPY --from=build /opt/fastlb /opt/fastlb
+# Engines give another user than root no capability by themselves, only leave to a program that has it: so the HAProxy
+# that is found first may bind to ports below 1024 (cap_net_bind_service, number 10, permitted and effective). Where that
+# is not allowed it does not start, and the distribution's is taken.
+RUN cp /usr/sbin/haproxy /opt/fastlb/bin/ && python3 -c 'import os, struct; os.setxattr("/opt/fastlb/bin/haproxy", \
+      "security.capability", struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0))'
 # The names that app definitions, scripts and heads written for marathon-lb's image know. Configuration, maps and
 # templates lie in the same folder.
 COPY image/ lua/fastlb.lua /marathon-lb/

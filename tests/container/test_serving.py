@@ -140,6 +140,14 @@ def test_it_runs_read_only_as_nobody_with_one_capability(container, cluster):
     assert container.stop() == 0
 
 
+def test_as_nobody_it_binds_a_low_port_where_the_engine_only_gives_leave_to(container, cluster):
+    """docker gives another user than root no capability that its programs do not ask for; podman does."""
+    dropped = ["--ambient-caps=-all", "--inh-caps=-all", "tini", "-g", "--", "/marathon-lb/run"]
+    words = [*dropped, *container.words(cluster.url, http_port=LOW_PORT)]
+    container.start(words, "--entrypoint", "setpriv", *NOBODY, *ONE_CAPABILITY).serving("web.test", port=LOW_PORT)
+    assert container.stop() == 0
+
+
 def test_without_a_pid_namespace_of_its_own_nothing_is_left_either(container, cluster):
     container.start(container.words(cluster.url), "--pid", "host").serving("web.test")
     tree = container.tree()
