@@ -78,6 +78,12 @@ def test_a_wheel_holds_every_module_and_the_marker_of_types(wheel):
     assert modules | {"fastlb/py.typed", "fastlb/_speedups.pyi"} <= wheel
 
 
+def test_a_wheel_holds_the_files_of_the_page(wheel):
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "fastlb" / "admin" / "pages").iterdir()}
+    assert len(files) >= 5
+    assert files <= wheel
+
+
 def test_a_wheel_built_without_the_extension_has_none(wheel):
     assert not [name for name in wheel if name.endswith((".so", ".c", ".pyx"))]
 
