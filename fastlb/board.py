@@ -28,6 +28,8 @@ class Board:
     """Why Marathon cannot be read at present."""
     kept_apps: int = 0
     """How many apps are kept, or tasks of them, although Marathon names them no more."""
+    policy_failure: str = ""
+    """Why the newest policy file cannot be used; the one before goes on."""
     event_s: float | None = None
     """When the last event of Marathon arrived, wanted or not."""
     census: Census | None = None

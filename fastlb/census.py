@@ -31,6 +31,7 @@ REASONS = {
     "older_form": "HAProxy refuses the app's newest form; its last good form serves",
     "unusable": "a label or a port of the service cannot be used",
     "template": "the service's templates cannot be filled in",
+    "policy": "the policy does not allow a label, a vhost or the service",
     "unservable": "no service port is left for it, or it speaks UDP only",
 }
 """Why something of an app is left out, in a word, and in words."""
@@ -43,8 +44,9 @@ def take_census(decider: Decider) -> Census:
         "unreadable": len(decider.store.notes),
         "refused": sum(each.entirely for each in refused),
         "older_form": sum(not each.entirely for each in refused),
-        "unusable": sum(note.mistake for note in desired),
+        "unusable": sum(note.mistake and not note.cause for note in desired),
         "template": sum(note.mistake for note in decider.document.notes),
+        "policy": sum(note.cause == "policy" for note in desired),
         "unservable": sum(note.left_out and not note.mistake for note in desired),
     }
     return Census(decider.store.count, decider.document.listening, decider.document.servers, counts)

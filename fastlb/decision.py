@@ -8,11 +8,13 @@ Pure but for the quarantine, which learns of apps that became unusable: those go
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastlb.desired import Desired
 from fastlb.document import Document
 from fastlb.hosts import Hosts
+from fastlb.policy import known_as
 from fastlb.quarantine import Quarantine
 from fastlb.services import Surroundings, may_be_wanted, names_to_resolve, places_of
 from fastlb.store import order_matters
@@ -20,7 +22,7 @@ from fastlb.store import order_matters
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from fastlb.model import App, Note, Rules
+    from fastlb.model import App, Note, Policy, Rules
     from fastlb.render import Renderer
     from fastlb.store import Store
 
@@ -34,7 +36,7 @@ class Decider:
 
     def __init__(self, store: Store, renderer: Renderer, rules: Rules) -> None:
         self.store = store
-        self.quarantine = Quarantine()
+        self.quarantine = Quarantine(lambda app: known_as(app, self.rules.policy))
         self.changed: set[str] = set()
         """Ids, as HAProxy knows apps, of those that contribute something else than when `accepted` was last called."""
         self.rules = rules
@@ -48,6 +50,7 @@ class Decider:
         self._apps_changed: set[str] = set()
         self._hosts = Hosts()
         self._moved: set[str] = set()
+        self._once_more: set[str] = set()
 
     @property
     def notes(self) -> list[Note]:
@@ -63,6 +66,13 @@ class Decider:
     def surroundings(self) -> Surroundings:
         """Return what is known now of host names and tasks."""
         return Surroundings(self._hosts.addresses, self.store.known_alive)
+
+    def use_policy(self, policy: Policy | None) -> None:
+        """Go by another policy from now on: every app is decided about again."""
+        if policy != self.rules.policy:
+            self.rules = replace(self.rules, policy=policy)
+            self.desired.use_policy(policy)
+            self._once_more.update(app.id for app in self.store.apps)
 
     def names_to_resolve(self) -> set[str]:
         """Return the host names that the next decision needs and whose addresses are not known."""
@@ -131,7 +141,8 @@ class Decider:
         changes = self.store.take_changes()
         self._reordered = self._reordered or changes.reordered
         self._apps_changed |= changes.app_ids
-        for app_id in changes.app_ids | self.quarantine.take_changes():
+        once_more, self._once_more = self._once_more, set()
+        for app_id in changes.app_ids | self.quarantine.take_changes() | once_more:
             app = self.store.app(app_id)
             form = None if app is None else self.quarantine.form(app)
             if not self._reordered and form is not None and order_matters(form) and not self.desired.knows(app_id):

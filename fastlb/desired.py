@@ -9,6 +9,7 @@ rendering a service needs nothing but that service. A cluster from scratch is on
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,11 +19,14 @@ from fastlb.errors import AppError, bug
 from fastlb.families import Families
 from fastlb.mesos import is_unasked_self
 from fastlb.model import App, Note, Rules, Service
+from fastlb.policy import Admitted, admitted, permitted
 from fastlb.ports import Ask, Assignment
-from fastlb.services import Surroundings, services_of
+from fastlb.services import Surroundings, may_be_wanted, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from fastlb.model import Policy
 
 EVERY_ADDRESS = frozenset({"*", "", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
 
@@ -54,6 +58,11 @@ class Desired:
         self._wanted: dict[str, Wanted] = {}
         self._noted: dict[str, tuple[Note, ...]] = {}
         self._binds = Binds()
+        self._admitted: dict[str, Admitted] = {}
+
+    def use_policy(self, policy: Policy | None) -> None:
+        """Go by another policy from now on; all apps have to be decided about again."""
+        self._rules = replace(self._rules, policy=policy)
 
     @property
     def notes(self) -> list[Note]:
@@ -111,7 +120,7 @@ class Desired:
             order: Marathon's order of all apps, if it may have changed.
 
         """
-        concerned = self._families.take(forms) | {self._families.known_as(app_id) for app_id in moved}
+        concerned = self._families.take(self._admit(forms)) | {self._families.known_as(app_id) for app_id in moved}
         if order is not None:
             concerned |= self._families.arrange(order) | self._assignment.askers
         processed = {known_as: merge_groups(self._families.members(known_as)) for known_as in concerned}
@@ -122,6 +131,34 @@ class Desired:
             for known_as, (apps, notes) in processed.items()
             if self._put(known_as, self._decide(known_as, apps, notes, surroundings))
         }
+
+    def _admit(self, forms: Mapping[str, App | None]) -> Mapping[str, App | None]:
+        """Return the forms without labels that the policy denies; remember what was denied."""
+        if self._rules.policy is None and not self._admitted:
+            return forms
+        given: dict[str, App | None] = {}
+        for app_id, form in forms.items():
+            self._admitted.pop(app_id, None)
+            given[app_id] = form
+            if form is not None and self._rules.policy is not None:
+                each = admitted(form, self._rules.policy)
+                given[app_id] = each.app
+                if each.app is not form:
+                    self._admitted[app_id] = each
+        return given
+
+    def _permit(self, known_as: str, app: App, services: list[Service], notes: list[Note]) -> list[Service]:
+        """Return what the policy lets through of an app that HAProxy knows under this id, and add what it says."""
+        if self._rules.policy is None:
+            return services
+        grouped = app.labels.get(GROUP) is not None
+        ids = [each.id for each in self._families.members(known_as) if (each.labels.get(GROUP) is not None) == grouped]
+        denied = [self._admitted[app_id] for app_id in ids if app_id in self._admitted]
+        barred = frozenset().union(*(each.barred for each in denied))
+        notes += chain.from_iterable(each.notes for each in denied if may_be_wanted(each.app, self._rules))
+        kept, said = permitted(services, ids, barred, self._rules.policy, self._rules)
+        notes += said
+        return kept
 
     def _assign(self, processed: Mapping[str, tuple[list[App], list[Note]]]) -> set[str]:
         """Have ports assigned; return the ids to decide about as well, since theirs are others now."""
@@ -158,7 +195,7 @@ class Desired:
             except Exception as error:  # noqa: BLE001 - one app must never cost the others anything
                 notes.append(Note(app.id, bug(error), mistake=True))
             else:
-                every += services
+                every += self._permit(known_as, app, services, notes)
                 notes += said
         wanted = [service for service in every if service.options.enabled and is_taken(service, self._rules)]
         free, clashes = _without_own_ports(wanted, self._rules)

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from fastlb.running import Running
 
 NEAREST = 5
+KEPT = (
+    "Marathon names it no more, or not all its tasks; it is kept for now, since too much is missing at once "
+    "(--shrink-grace)"
+)
 SIMILAR = 0.6
 LONGEST_COMPARED = 500  # characters; comparing takes the square of it
 
@@ -81,6 +85,8 @@ def all_problems(decider: Decider) -> list[str]:
 def problems(decider: Decider) -> set[Problem]:
     """Return what is left out in the whole cluster and was not meant to be."""
     found = {Problem(note.app_id, None, "unreadable", note.text) for note in decider.store.notes}
+    found |= {Problem(app_id, None, "kept", KEPT) for app_id in decider.store.kept}
+    found |= {Problem(each.app_id, each.port, each.cause, each.text) for each in decider.desired.notes if each.cause}
     for app in decider.store.apps:
         if _is_worth_a_look(app, decider):
             explanation = explain(app.id, decider)
@@ -148,7 +154,11 @@ def _problems(newest: App, subject: Subject, decider: Decider) -> Iterator[Reaso
         yield Reason(
             "refused", f"its newest form is refused: {refused.reason}; its last good form is in use until it changes"
         )
+    if newest.id in decider.store.kept:
+        yield Reason("kept", KEPT)
     for note in decider.desired.notes_of(subject.hap_id):
+        if note.cause and note.port is None and note.app_id == newest.id:
+            yield Reason(note.cause, note.text)
         if note.mistake and note.port is None and subject.blocked is None and newest.labels.get(GROUP) is not None:
             yield Reason("deployment", f"app {note.app_id} of its deployment group is left out: {note.text}")
     if not subject.ports:

@@ -25,6 +25,8 @@ ReasonKind = Literal[
     "no server",
     "own port",
     "template",
+    "policy",
+    "kept",
     "waiting",
 ]
 """Why something is left out, in a word that can be counted."""

@@ -162,6 +162,7 @@ GENERATION = (
     Flag("--dont-bind-http-https", bool, False, "leave out the frontends on the http and https ports"),
     Flag("--group-https-by-vhost", bool, False, "give each vhost a TLS frontend of its own"),
     Flag("--ssl-certs", str, "/etc/ssl/cert.pem", "certificates of the https frontend, comma-separated", "LIST"),
+    Flag("--policy", str, None, "file that says which labels, vhosts and ports apps may use (policy.md)", "PATH"),
     Flag("--min-serv-port-ip-per-task", count, 10050, "first port of the assigned range; 0 in both: off", "PORT"),
     Flag("--max-serv-port-ip-per-task", count, 10100, "last port of the assigned range", "PORT"),
     Flag("--bind-address", word, "*", "address of all frontends that no label binds elsewhere", "ADDR"),
@@ -218,7 +219,7 @@ APPLY = (
     Flag("--command -c", str, None, "reload command of a HAProxy that somebody else runs", "CMD"),
     Flag("--max-reload-retries", int, 10, "runs of --command without a new process; negative: until the limit", "N"),
     Flag("--reload-interval", seconds, 10.0, "seconds between two runs of --command", "S"),
-    Flag("--reload-settle", seconds, 0.1, "quiet time before a reload, so that several become one, seconds", "S"),
+    Flag("--reload-settle", seconds, 0.05, "quiet time before a reload, so that several become one, seconds", "S"),
     Flag("--reload-settle-max", seconds, 1.0, "longest wait of a reload for quiet, seconds", "S"),
     Flag("--reload-only", bool, False, "change nothing in a running HAProxy, reload it for everything"),
     Flag(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,6 +136,7 @@ class Note:
     """What a thinking room wants said: about which app (and service port), and whether it was left out.
 
     ``mistake``: it was left out because its form cannot be used, so an older good form would be better than none.
+    ``cause``: whether an operator's policy is the reason.
     """
 
     app_id: str
@@ -143,6 +144,7 @@ class Note:
     port: int | None = None
     left_out: bool = True
     mistake: bool = False
+    cause: Literal["", "policy"] = ""
 
     def __str__(self) -> str:
         """Say it in one line, as logs and standard error show it."""
@@ -151,11 +153,39 @@ class Note:
         return f"app {where}: {self.text}" + (f"; {what} is left out" if self.mistake else "")
 
 
+class LabelRule(NamedTuple):
+    """Which labels some apps may use: names after ``HAPROXY_{n}_``, and DEPLOYMENT_GROUP.
+
+    It is for apps below one of ``prefixes`` that name one of ``groups``; None stands for any.
+    """
+
+    prefixes: tuple[str, ...] | None
+    groups: frozenset[str] | None
+    allowed: frozenset[str]
+
+
+Owners = tuple[str, ...]
+"""Id prefixes: of the apps that are below one of them."""
+
+
+class Policy(NamedTuple):
+    """What apps may ask for: which labels, by the first rule that concerns an app, and what is reserved for whom.
+
+    ``vhosts`` are lower-case host names; ``*.`` in front stands for all names below. ``ports`` are first, last, owners.
+    """
+
+    labels: tuple[LabelRule, ...] = ()
+    vhosts: Mapping[str, Owners] = MappingProxyType({})
+    ports: tuple[tuple[int, int, Owners], ...] = ()
+    deployment_groups: Mapping[str, Owners] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The flags that decide what is generated from a given set of apps (COMPAT.md 2.1).
 
-    ``own_ports`` are (address, port) pairs that HAProxy's own sections bind: a service there is left out.
+    ``own_ports`` are (address, port) pairs that HAProxy's own sections bind: a service there is left out. ``policy`` is
+    what an operator's file says, None without one.
     ``haproxy_dir`` is the folder of the map files as the configuration names it.
     """
 
@@ -173,6 +203,7 @@ class Rules:
     max_assigned_port: int = 10100
     bind_address: str = "*"
     own_ports: tuple[tuple[str, int], ...] = ()
+    policy: Policy | None = None
 
     @property
     def assigns_ports(self) -> bool:

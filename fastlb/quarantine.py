@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastlb.deployment import known_as
+from fastlb import deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fastlb.model import App
 
@@ -38,9 +38,10 @@ class _Good(NamedTuple):
 
 
 class Quarantine:
-    """Decides which form of each app is tried."""
+    """Decides which form of each app is tried; ``known_as`` says under which id HAProxy knows one."""
 
-    def __init__(self) -> None:
+    def __init__(self, known_as: Callable[[App], str] = deployment.known_as) -> None:
+        self._known_as = known_as
         self._refused: dict[str, Refused] = {}
         self._good: dict[str, _Good] = {}
         self._touched: set[str] = set()
@@ -72,17 +73,17 @@ class Quarantine:
         A deployment group is worse off if one of its members is, by the doing of those that are new or have changed.
         """
         poorer = {
-            known_as(app)
+            self._known_as(app)
             for app in apps
             if app.id in mistakes and app.id in self._good and self._good[app.id].mistakes < mistakes[app.id]
         }
-        suspects = [app for app in apps if known_as(app) in poorer] if poorer else []
+        suspects = [app for app in apps if self._known_as(app) in poorer] if poorer else []
         return [app for app in suspects if app.id not in self._refused and self._is_newly_defined(app)]
 
     def unproven(self, apps: Iterable[App]) -> set[str]:
         """Return the ids, as HAProxy knows them, of apps whose present form has never been applied."""
         return {
-            known_as(app)
+            self._known_as(app)
             for app in apps
             if app.id not in self._refused and (app.id not in self._good or self._good[app.id].form != app)
         }
@@ -93,7 +94,7 @@ class Quarantine:
         Of a deployment group those members are refused that are new or were defined anew; if none was, those that have
         changed at all; if none has, all. Who is left out already is not to blame.
         """
-        members = [app for app in apps if (form := self.form(app)) is not None and known_as(form) == hap_id]
+        members = [app for app in apps if (form := self.form(app)) is not None and self._known_as(form) == hap_id]
         changed = [app for app in members if app.id not in self._good or self._good[app.id].form != app]
         defined = [app for app in changed if app.id not in self._refused and self._is_newly_defined(app)]
         suspects = defined or changed or members

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING
 from fastlb import garbage
 from fastlb.board import Board
 from fastlb.census import take_census
-from fastlb.errors import ExitCode
+from fastlb.errors import ExitCode, UsageError
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.fetching import listed
 from fastlb.history import History
 from fastlb.inbox import AppsFailed, AppsFetched, Fetched, FetcherBroke, FetchFailed, LinkEnded, Signalled
 from fastlb.marks import Reading
 from fastlb.mirroring import Mirroring
+from fastlb.policy_file import read_policy
 from fastlb.questions import Asked, Known
 from fastlb.reporter import Reporter
 from fastlb.supervisor_link import BEAT_EVERY_S, HAProxyExited, HAProxyStarted
@@ -214,6 +215,7 @@ class Reconciler:
         if number == signal.SIGHUP:
             log.info("SIGHUP: everything is read, rendered and tried again")
             self._decider.store.release()
+            self._read_policy()
             self._resync()
         elif number == signal.SIGUSR1:
             log.info("SIGUSR1: HAProxy loads the files on disk again")
@@ -221,6 +223,22 @@ class Reconciler:
         else:
             log.info("signal %d: the controller ends", number)
             self._exit = ExitCode.OK
+
+    def _read_policy(self) -> None:
+        """Go by the policy file as it is now; if it cannot be used, the one before stays."""
+        try:
+            policy = read_policy(self._settings.policy)
+        except UsageError as error:
+            self._board.policy_failure = str(error)
+            log.error("%s; the policy of before stays in force", error)
+            self._hands.journal.write("policy_refused", reason=str(error))
+            return
+        self._board.policy_failure = ""
+        if policy != self._decider.rules.policy:
+            log.info("the policy has changed; every app is decided about again")
+            self._hands.journal.write("policy_changed")
+            self._decider.use_policy(policy)
+            self._reconcile_soon(None)
 
     def _resync(self, *, repairs: bool = False) -> None:
         """Have everything read now; what was refused gets another chance, since files it needs may have come.

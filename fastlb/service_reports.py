@@ -117,7 +117,7 @@ def _why_not(service: Service, subject: Subject, placed: Sequence[Placed], decid
     for kind, notes in sources:
         for note in notes:
             if note.port == service.port and note.left_out:
-                return Reason(kind, note.text)
+                return Reason(note.cause or kind, note.text)
     return Reason("waiting", "it was not decided about yet")
 
 

@@ -26,6 +26,7 @@ from fastlb.generations import MIB, WorkerLimits
 from fastlb.limits import Limits
 from fastlb.mesos import reached_at
 from fastlb.model import Rules
+from fastlb.policy_file import read_policy
 from fastlb.rate_limit import read_rate
 from fastlb.template_sources import template_sources
 from fastlb.templates import Catalogue, default_options_text
@@ -109,6 +110,7 @@ class Settings:
     """How the daemon behaves; times in seconds."""
 
     paths: Paths
+    policy: str | None
     follow_events: bool
     once: bool
     dry: bool
@@ -174,6 +176,7 @@ def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
         bind_address=args.bind_address,
         own_ports=tuple((stats_address(args) if port == args.stats_port else args.bind_address, port) for port in own),
         own_app=environ.get("MARATHON_APP_ID"),
+        policy=read_policy(args.policy),
     )
 
 
@@ -244,6 +247,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         raise UsageError(f"--controller-timeout {args.controller_timeout:g}: it has to be {least}")
     return Settings(
         paths=read_paths(args),
+        policy=args.policy,
         follow_events=(args.subcommand == "sse" or args.sse) and not (args.once or args.dry),
         once=args.once,
         dry=args.dry,

@@ -70,6 +70,8 @@ class State(Collector):
         yield _gauge("loop_busy_seconds", "For how long the loop has been at work.", now_s - busy_s if busy_s else 0.0)
         yield _gauge("marathon_readable", "Whether the last full read of Marathon worked (1).", not board.fetch_failure)
 
+        about = "Whether the policy file could be used when it was last read (1)."
+        yield _gauge("policy_readable", about, not board.policy_failure)
         about = "Apps kept, or tasks of them, although Marathon names them no more: too many at once."
         yield _gauge("kept_apps", about, board.kept_apps)
 

@@ -19,6 +19,8 @@ from fastlb.diff import compare
 from fastlb.events import mark_of
 from fastlb.marks import Reading
 from fastlb.mirroring import LONGEST_PAUSE_S, Mirroring
+from fastlb.policy import known_as
+from fastlb.policy_file import read_policy
 from fastlb.running import Running
 from fastlb.settings import map_paths
 from fastlb.store import Store
@@ -75,6 +77,10 @@ class Loop:
     def resync(self) -> None:
         self.decider.quarantine.release_all()
         self._mirroring.resync(self._now_s, repairs=False)
+
+    def use_policy(self, path: str) -> None:
+        self.decider.use_policy(read_policy(path))
+        self._reconcile()
 
     def take(self) -> Reading:
         """Return what is to be read when every quiet time and every pause is over."""
@@ -159,6 +165,10 @@ class Memory:
     def release_all(self) -> None:
         self._refused.clear()
 
+    def use(self, argv: Sequence[str]) -> None:
+        """Go by other flags from now on."""
+        self._argv = argv
+
     def learn_everything(self, documents: Iterable[Json]) -> None:
         """Learn a full answer, which also says what there is not."""
         answers = {document["id"]: document for document in documents}
@@ -203,18 +213,18 @@ class Memory:
     def _to_blame(self, rendering: Rendering) -> set[str]:
         """Return whose definition is not to be used: it costs services that were there, or HAProxy refuses it."""
         poorer = {
-            known_as(self._read[app_id])
+            self._known_as(self._read[app_id])
             for app_id, mistakes in self._mistakes(rendering).items()
             if app_id in self._good and self._good[app_id].mistakes < mistakes
         }
-        spoilt = {app_id for app_id, document in self._read.items() if known_as(document) in poorer}
+        spoilt = {app_id for app_id, document in self._read.items() if self._known_as(document) in poorer}
         worse = {app_id for app_id in spoilt if app_id not in self._refused and self._is_new(app_id)}
         return worse or set().union(*map(self._suspects, refused_by_haproxy(rendering, self._files)))
 
     def _suspects(self, hap_id: str) -> set[str]:
         """Return what HAProxy's refusal of ``hap_id`` is about: members defined anew, else changed ones, else all."""
         forms = {app_id: self._form(app_id) for app_id in self._read}
-        members = {app_id for app_id, form in forms.items() if form is not None and known_as(form) == hap_id}
+        members = {app_id for app_id, form in forms.items() if form is not None and self._known_as(form) == hap_id}
         good = {app_id: good.document for app_id, good in self._good.items()}
         changed = {app_id for app_id in members if good.get(app_id) != self._read[app_id]}
         return (
@@ -228,12 +238,17 @@ class Memory:
     def _mistakes(self, rendering: Rendering) -> dict[str, int]:
         """Count the services left out, by app; those of a deployment group count for each member."""
         counts = Counter(note.app_id for note in rendering.notes if note.mistake)
-        names = {app_id: {app_id, known_as(document)} for app_id, document in self._read.items()}
+        names = {app_id: {app_id, self._known_as(document)} for app_id, document in self._read.items()}
         return {app_id: sum(counts[name] for name in each) for app_id, each in names.items()}
 
     def _refuse(self, app_id: str) -> None:
         substitute = app_id in self._good and app_id not in self._refused and self._is_new(app_id)
         self._refused[app_id] = (self._read[app_id], not substitute)
+
+    def _known_as(self, document: Json) -> str:
+        """Return the id that HAProxy knows an app by."""
+        (app,), _ = read_all([document])
+        return known_as(app, rules_of(*self._argv).policy)
 
     def _rendering(self, order: Sequence[str]) -> Rendering:
         forms = [form for app_id in order if app_id in self._read and (form := self._form(app_id)) is not None]
@@ -256,12 +271,6 @@ def fresh_rendering(documents: Sequence[Json], verdicts: Mapping[str, bool], arg
     decider.store.take(earlier, 0.0)
     decider.store.take(documents, 0.0)
     return replace(decider.decide().rendering(), notes=tuple(decider.notes))
-
-
-def known_as(document: Json) -> str:
-    """Return the id that HAProxy knows an app by."""
-    group = document["labels"].get("HAPROXY_DEPLOYMENT_GROUP")
-    return f"/{group}" if group else document["id"]
 
 
 def same_definition(one: Json, other: Json) -> bool:

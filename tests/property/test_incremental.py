@@ -12,6 +12,7 @@ What fastlb keeps on purpose is part of the expectation (`tests.fakes.incrementa
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from fastlb.marks import Reading
+from tests.fakes import incremental
 from tests.fakes.apps import CHECK
 from tests.fakes.incremental import LATE_FILE, REFUSED_WORD, Loop, Memory
 from tests.fakes.small_marathon import UNREADABLE, SmallMarathon, definition
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 
 IDS = ("/a", "/b", "/c", "/dir/d")
 SMALL_RANGE = ("--min-serv-port-ip-per-task", "10050", "--max-serv-port-ip-per-task", "10052")
-FLAGS = [(), ("--haproxy-map",), ("--group-https-by-vhost",), ("--health-check",)]
+POLICIES = tuple(str(Path(incremental.__file__).with_name(f"policy_{name}.toml")) for name in ("one", "two"))
+FLAGS = [(), ("--haproxy-map",), ("--group-https-by-vhost",), ("--health-check",), ("--policy", POLICIES[0])]
 
 LABELS = {
     "HAPROXY_0_VHOST": st.sampled_from(["a.test", "b.test,a.test"]),
@@ -84,6 +87,7 @@ class Incremental(RuleBasedStateMachine):
         self.marathon = SmallMarathon(order)
         list(self.marathon.define(apps, posted=False))
         self.files: set[str] = set()
+        self.policy = POLICIES[0]
         self.under_way: list[tuple[tuple[str, ...], Iterator[Json]]] = []
         self.loop = Loop(self.argv, self.files, expects_apps=False)
         self.memory = Memory(self.argv, self.files)
@@ -177,7 +181,7 @@ class Incremental(RuleBasedStateMachine):
             self._learn_everything(answer)
 
     @precondition(lambda self: self.told >= CALM_EVENTS)
-    @rule(kind=st.sampled_from(["deaf", "resync", "leader", "accident", "file", "restart"]), order=orders)
+    @rule(kind=st.sampled_from(["deaf", "resync", "leader", "accident", "file", "policy", "restart"]), order=orders)
     def interrupt(self, kind: str, order: Sequence[str]) -> None:
         """Let happen what has everything read, but not so often that nothing is ever read alone."""
         self.told, self.news = 0, True
@@ -194,10 +198,16 @@ class Incremental(RuleBasedStateMachine):
             case "file":
                 self.files.add(LATE_FILE)
                 self._resync()
+            case "policy" if POLICIES[0] in self.argv:
+                self._settle()
+                self.policy = POLICIES[1] if self.policy == POLICIES[0] else POLICIES[0]
+                self.loop.use_policy(self.policy)
+                self.memory.use(self._argv_now())
+                self.memory.decide(self.marathon.order)
             case "restart":
                 self.deaf, self.asked = False, None
-                self.loop = Loop(self.argv, self.files, expects_apps=True)
-                self.memory = Memory(self.argv, self.files)
+                self.loop = Loop(self._argv_now(), self.files, expects_apps=True)
+                self.memory = Memory(self._argv_now(), self.files)
 
     @precondition(lambda self: self.news)
     @rule()
@@ -236,6 +246,9 @@ class Incremental(RuleBasedStateMachine):
             self.ask()
             if self.asked is None:
                 return
+
+    def _argv_now(self) -> Sequence[str]:
+        return [self.policy if word == POLICIES[0] else word for word in self.argv]
 
     def _resync(self) -> None:
         self.deaf = False
