@@ -65,6 +65,13 @@ def test_an_old_head_with_its_lua_files_works_and_its_paths_answer(container, cl
     assert ask(container.door, "/_haproxy_getappmap")[2] == "/web web_24000\n"
 
 
+def test_an_old_head_that_logs_to_a_syslogd_is_heard(container, cluster):
+    head = old_head("/marathon-lb", container.address).replace("/marathon-lb/run/socket", "/var/run/haproxy/socket")
+    head = head.replace("global\n", "global\n  log /dev/log local0\n").replace("defaults\n", "defaults\n  log global\n")
+    container.start(container.words(cluster.url), HAPROXY_HEAD=head, HAPROXY_SYSLOGD="yes").serving("web.test")
+    container.wait_for("Connect from")
+
+
 def test_templates_of_the_sandbox_are_used(container, cluster):
     (container.folder / "templates").mkdir()
     (container.folder / "templates" / "HAPROXY_BACKEND_HEAD").write_text(

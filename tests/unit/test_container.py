@@ -101,6 +101,19 @@ def test_syslog_is_off_unless_a_socket_is_named():
     assert started("sse", SYSLOG_SOCKET="/log").environment["SYSLOG_SOCKET"] == "/log"
 
 
+@pytest.mark.parametrize(
+    ("environ", "wanted"),
+    [
+        ({}, "stdout"),
+        ({"HAPROXY_SYSLOGD": "true"}, "stdout"),
+        ({"HAPROXY_SYSLOGD": ""}, "none"),
+        ({"HAPROXY_SYSLOGD": "true", "FASTLB_HAPROXY_LOG": "none"}, "none"),
+    ],
+)
+def test_haproxy_logs_to_standard_output_unless_that_is_turned_off(environ, wanted):
+    assert started("sse", **environ).environment["FASTLB_HAPROXY_LOG"] == wanted
+
+
 class TestReloadCommand:
     def test_the_one_of_the_image_is_what_fastlb_does_anyhow(self):
         start = started("sse", "--command", "/marathon-lb/reload_haproxy.sh", "--dry")
