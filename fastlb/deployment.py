@@ -2,6 +2,9 @@
 
 The older app gives the definition, both give tasks, and as many of the older one's tasks drain as the newer one can
 replace. Which app is the newer is decided by dates that zdd writes, so a date that cannot be read leaves out its app.
+
+One thing differs from marathon-lb. To it an app without health checks has all of its instances from the moment it is
+asked for, so that an app of one instance was out before its successor ran; here what does not run replaces nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +27,8 @@ NEW_INSTANCES = "HAPROXY_DEPLOYMENT_NEW_INSTANCES"
 TARGET_INSTANCES = "HAPROXY_DEPLOYMENT_TARGET_INSTANCES"
 
 KEPT_DATES = 4096
+RUNNING = (None, "TASK_RUNNING")
+"""A task without a state runs: Marathon's oldest answers have none (MARATHON.md 3.1)."""
 
 
 def merge_groups(apps: Sequence[App]) -> tuple[list[App], list[Note]]:
@@ -106,7 +111,7 @@ def _merge(previous: App, current: App) -> App:
         if _last_scaling(old) > _last_scaling(new):
             old, new = new, old
         target = _target_instances(new)
-    healthy = sum(task.alive is True for task in new.tasks) if current.health_checks else _instances(new)
+    healthy = sum(task.alive is True for task in new.tasks) if current.health_checks else _running(new)
     drained = min(len(old.tasks), healthy, max(0, healthy + _instances(old) - target))
     tasks = sorted(old.tasks, key=lambda task: task.id)
     draining = [task._replace(draining=True) for task in tasks[:drained]]
@@ -125,6 +130,11 @@ def _target_instances(app: App) -> int:
         return int(str(value))
     except (TypeError, ValueError) as error:
         raise AppError(f"label {TARGET_INSTANCES} of app {app.id} is {value!r}, an integer is needed") from error
+
+
+def _running(app: App) -> int:
+    """Return how many tasks run of an app without health checks, and of those that are asked for."""
+    return min(_instances(app), sum(task.state in RUNNING for task in app.tasks))
 
 
 def _instances(app: App) -> int:

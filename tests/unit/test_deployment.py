@@ -75,6 +75,12 @@ def test_presence_of_checks_in_the_app_that_came_second_decides_what_healthy_mea
     assert drained(sick, colour("/blue", OLD, 3, healthChecks=[CHECK]))[0] == 0
 
 
+@pytest.mark.parametrize(("states", "drains"), [(["TASK_STAGING"], 0), ([], 0), (["TASK_RUNNING"], 1), ([None], 1)])
+def test_without_health_checks_a_new_task_replaces_an_old_one_once_it_runs(states, drains):
+    tasks = [task(f"green-{number}", state=state) for number, state in enumerate(states)]
+    assert drained(colour("/blue", OLD, 1), colour("/green", NEW, 1, tasks=tasks))[0] == drains
+
+
 def hybrid(target, new_instances="0"):
     return {"HAPROXY_DEPLOYMENT_TARGET_INSTANCES": target, "HAPROXY_DEPLOYMENT_NEW_INSTANCES": new_instances}
 
