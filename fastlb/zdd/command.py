@@ -170,7 +170,7 @@ def _create(run: Run, definition: Json) -> None:
                 ) from None
 
     patiently(run.hands.limits, Code.CREATE, create)
-    run.hands.progress.say("created", f"{definition['id']} is created", app_id=definition["id"])
+    run.hands.progress.say("created", f"{definition['id']} created", app_id=definition["id"])
 
 
 def _begin(run: Run, apps: Sequence[Json]) -> Begin:
@@ -215,7 +215,7 @@ def _hands(args: argparse.Namespace, definition: Json, marathon: Marathon, progr
 
     def agrees(question: str) -> None:
         if not args.force and not progress.ask(question):
-            raise ZddError(Code.DECLINED, f"declined; {GO_ON}" if "deployment" not in question else "declined")
+            raise ZddError(Code.DECLINED, "declined")
 
     token = _read_file_line(Path(args.admin_token_file)) if args.admin_token_file else ""
     return Hands(

@@ -220,16 +220,16 @@ def _do(step: Scale | Kill | Delete, aim: Aim, hands: Hands, documents: dict[str
 
 def _scale(step: Scale, hands: Hands) -> None:
     hands.marathon.update(step.app_id, {"instances": step.instances})
-    hands.progress.say("scaled", f"{step.app_id} is scaled to {step.instances}", **step._asdict())
+    hands.progress.say("scaled", f"{step.app_id} scaled to {step.instances}", **step._asdict())
 
 
 def _kill(step: Kill, aim: Aim, hands: Hands, documents: dict[str, Json]) -> None:
     other = aim.new_id if step.app_id == aim.old_id else aim.old_id
     hands.before_kill(documents[step.app_id], step.task_ids, documents[other])
-    hands.agrees(f"Kill {len(step.task_ids)} tasks of {step.app_id}? [Y/n] ")
+    hands.agrees(f"Kill {len(step.task_ids)} of {step.app_id}? [Y/n] ")
     hands.marathon.kill_and_scale(step.task_ids, force=aim.forces)
     hands.progress.say(
-        "killed", f"{len(step.task_ids)} tasks of {step.app_id} are killed", app_id=step.app_id, task_ids=step.task_ids
+        "killed", f"{len(step.task_ids)} of {step.app_id} killed", app_id=step.app_id, task_ids=step.task_ids
     )
     if step.then:
         _scale(step.then, hands)
@@ -238,7 +238,7 @@ def _kill(step: Kill, aim: Aim, hands: Hands, documents: dict[str, Json]) -> Non
 def _delete(step: Delete, aim: Aim, hands: Hands) -> None:
     hands.agrees("Continue? ")
     hands.marathon.delete(step.app_id, force=aim.forces)
-    hands.progress.say("deleted", f"{step.app_id} is deleted", app_id=step.app_id)
+    hands.progress.say("deleted", f"{step.app_id} deleted", app_id=step.app_id)
 
 
 def _words(step: object) -> str:
@@ -248,7 +248,7 @@ def _words(step: object) -> str:
         case Scale(app_id=app_id, instances=instances):
             return f"scaling {app_id} to {instances}"
         case Kill(app_id=app_id, task_ids=task_ids):
-            return f"killing {len(task_ids)} tasks of {app_id}"
+            return f"killing {len(task_ids)} of {app_id}"
         case Delete(app_id=app_id):
             return f"deleting {app_id}"
     return "done"

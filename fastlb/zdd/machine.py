@@ -124,9 +124,9 @@ def next_step(aim: Aim, scene: Scene) -> Step:
     if _is_turned(scene):
         return _turn(aim, scene)
     if new.healthy < new.instances:
-        return Wait(Limit.HEALTH, f"{new.healthy} of {new.instances} tasks of {new.app_id} are healthy")
+        return Wait(Limit.HEALTH, f"{new.healthy} of {new.instances} of {new.app_id} are healthy")
     if missing := new.instances - len(scene.seen.ready(task.id for task in new.tasks)):
-        return Wait(Limit.HEALTH, f"{missing} of {new.instances} tasks of {new.app_id} get no requests yet")
+        return Wait(Limit.HEALTH, f"{missing} of {new.instances} of {new.app_id} get no requests yet")
     if not aim.split and new.instances >= aim.total:
         return _held_up(aim, old) or _replace(aim, scene)
     return _exchange(aim, scene)
@@ -170,7 +170,7 @@ def _replace(aim: Aim, scene: Scene) -> Step:
     if scene.late:
         return Stuck(_not_out(scene, len(old.tasks)))
     held = scene.seen.held(task_ids)
-    return Wait(Limit.DRAIN, f"{len(using)} tasks of {old.app_id} are still in use, {held} in flight")
+    return Wait(Limit.DRAIN, f"{len(using)} of {old.app_id} are still in use, {held} in flight")
 
 
 def _exchange(aim: Aim, scene: Scene) -> Step:
@@ -186,7 +186,7 @@ def _exchange(aim: Aim, scene: Scene) -> Step:
     drained = scene.seen.drained(task.id for task in out)
     if len(drained) < surplus and not scene.late:
         held = scene.seen.held(task.id for task in out)
-        return Wait(Limit.DRAIN, f"{len(drained)} of {surplus} tasks of {old.app_id} are drained, {held} in flight")
+        return Wait(Limit.DRAIN, f"{len(drained)} of {surplus} of {old.app_id} are drained, {held} in flight")
     if not out and not _sick(old):
         return Stuck(_not_out(scene, surplus))
     # In order: those that hold nothing first.
@@ -208,7 +208,7 @@ def _held_up(aim: Aim, old: Side) -> Wait | None:
 def _dying(old: Side) -> Wait | None:
     """Tasks that end slowly are listed until they are gone; killed twice, they would lower the instances twice."""
     dying = len(old.tasks) - old.instances
-    return Wait(Limit.LOCK, f"{dying} tasks of {old.app_id} are still ending") if dying > 0 else None
+    return Wait(Limit.LOCK, f"{dying} of {old.app_id} are still ending") if dying > 0 else None
 
 
 def _is_turned(scene: Scene) -> bool:
@@ -264,7 +264,11 @@ def _sick(side: Side) -> int:
 
 
 def _not_out(scene: Scene, wanted: int) -> str:
-    out = sum(_is_out(scene.seen.tasks.get(task.id)) for task in scene.old.tasks)
-    where = sorted({each for task in scene.old.tasks if (seen := scene.seen.tasks.get(task.id)) for each in seen.up})
-    still = f"; still up in {', '.join(where)}" if where else ""
-    return f"{out} tasks of {scene.old.app_id} are out in every load balancer, {wanted} have to be{still}"
+    """Say how many old tasks each load balancer that has too few of them out has out."""
+    seen = [each for task in scene.old.tasks if (each := scene.seen.tasks.get(task.id))]
+    out = {address: 0 for each in seen for address in (*each.up, *each.out)}
+    for address in (address for each in seen for address in each.out):
+        out[address] += 1
+    few = [f"{address} has {count}" for address, count in sorted(out.items()) if count < wanted]
+    who = ", ".join(few) or "no load balancer has them"
+    return f"{wanted} of {scene.old.app_id} have to be out in every load balancer, but {who}"

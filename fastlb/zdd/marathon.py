@@ -92,7 +92,7 @@ class Marathon:
         for url in tuple(self._urls):
             try:
                 answer = self._send(url, method, path, body)
-                _check(answer, f"{method} {path}", also_good)
+                _check(answer, method, also_good)
             except TroubleError as trouble:
                 troubles.append(trouble)
                 if 0 < trouble.status < HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -123,14 +123,14 @@ def _path(app_id: str) -> str:
     return f"/v2/apps/{quote(app_id.lstrip('/'), safe='/')}"
 
 
-def _check(answer: Answer, what: str, also_good: Sequence[int]) -> None:
+def _check(answer: Answer, method: str, also_good: Sequence[int]) -> None:
     if answer.status < HTTPStatus.MULTIPLE_CHOICES or answer.status in also_good:
         return
     said = answer.body[:MOST_SHOWN].decode(errors="replace")
     with contextlib.suppress(orjson.JSONDecodeError, AttributeError):
         document = orjson.loads(answer.body)
         said = " ".join(str(document[name]) for name in ("message", "details", "deployments") if document.get(name))
-    raise TroubleError(f"{what}: {named_status(answer.status)}: {said}", answer.status)
+    raise TroubleError(f"{method} {answer.url}: {named_status(answer.status)}: {said}", answer.status)
 
 
 def _document(answer: Answer) -> Json:

@@ -96,7 +96,7 @@ class Progress:
         changed, self._last = (sentence, counts) != self._last, (sentence, counts)
         if self._form is Form.JSON:
             if changed:
-                self._line("waiting", message=sentence, **counts._asdict())
+                self._line("status", message=sentence, **counts._asdict())
         elif self._live:
             width = shutil.get_terminal_size().columns - 1
             sys.stderr.write(CLEAR + f"{self._clock()} {counts}: {sentence}"[:width])

@@ -99,7 +99,7 @@ def test_a_task_that_one_of_two_load_balancers_still_serves_is_not_killed():
     assert isinstance(step, Wait)
     assert step.limit is Limit.DRAIN
     assert next_step(aim_of(made), made.scene(late=True)) == Stuck(
-        "0 tasks of /old are out in every load balancer, 2 have to be; still up in lb0, lb1"
+        "2 of /old have to be out in every load balancer, but lb1 has 0"
     )
 
 
@@ -132,14 +132,14 @@ def test_new_tasks_that_get_no_requests_yet_kill_nobody():
     made = cluster(2, 10, 10, views=2)
     del made.views[1]["/new.002"]
     step = next_step(aim_of(made), made.scene())
-    assert step == Wait(Limit.HEALTH, "1 of 2 tasks of /new get no requests yet")
+    assert step == Wait(Limit.HEALTH, "1 of 2 of /new get no requests yet")
 
 
 def test_new_tasks_that_are_not_healthy_kill_nobody():
     made = cluster(3, 10, 10)
     made.new.healthy["/new.002"] = False
     made.follow(0)
-    assert next_step(aim_of(made), made.scene()) == Wait(Limit.HEALTH, "2 of 3 tasks of /new are healthy")
+    assert next_step(aim_of(made), made.scene()) == Wait(Limit.HEALTH, "2 of 3 of /new are healthy")
 
 
 def test_a_deployment_that_runs_is_waited_for():
