@@ -36,6 +36,7 @@ cdef object _app(document):
         _optional_number(app, "instances"),
         _word(_member(app, "versionInfo"), "lastScalingAt") or None,
         _tasks(app.get("tasks")),
+        _word(_member(app, "versionInfo"), "lastConfigChangeAt") or None,
     ))
 
 

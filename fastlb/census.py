@@ -44,9 +44,9 @@ def take_census(decider: Decider) -> Census:
         "unreadable": len(decider.store.notes),
         "refused": sum(each.entirely for each in refused),
         "older_form": sum(not each.entirely for each in refused),
-        "unusable": sum(note.mistake and not note.cause for note in desired),
+        "unusable": sum(note.mistake for note in desired),
         "template": sum(note.mistake for note in decider.document.notes),
         "policy": sum(note.cause == "policy" for note in desired),
-        "unservable": sum(note.left_out and not note.mistake for note in desired),
+        "unservable": sum(note.left_out and not (note.mistake or note.cause) for note in desired),
     }
     return Census(decider.store.count, decider.document.listening, decider.document.servers, counts)

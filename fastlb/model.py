@@ -52,7 +52,8 @@ class App(NamedTuple):
 
     ``mode`` is the networking mode (COMPAT.md 3.3). ``service_ports`` are the declared ones in order (3.4) and
     ``udp_only`` the positions in it that speak no TCP. The three port lists after it are those that tasks fall back on
-    (3.7). ``instances`` and ``last_scaling_at`` matter to deployment groups only.
+    (3.7). ``instances`` and ``last_scaling_at`` matter to deployment groups only, ``configured_at`` (since when it is
+    defined as it is, scaling apart; MARATHON.md 2.4) where two apps ask for the same.
     """
 
     id: str
@@ -67,6 +68,7 @@ class App(NamedTuple):
     instances: int | None
     last_scaling_at: str | None
     tasks: tuple[Task, ...]
+    configured_at: str | None = None
 
 
 class Server(NamedTuple):

@@ -4,7 +4,8 @@
 
 Pure: what becomes of an app depends on the app and the policy alone, so that it can be decided again whenever one of
 them changes. A denied label counts as absent, unless that could let in whom it keeps out: then its service is left out.
-What cannot be compared with what is reserved is not let through either.
+What cannot be compared with what is reserved is not let through either. Nothing of it is a mistake, for which an app
+would go on in its last good form: whether a service is there to be left out depends on its tasks.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def permitted(
     for service in services:
         reason = _why_not(service, app_ids, barred, policy, rules)
         if reason:
-            notes.append(Note(service.app_id, reason, service.port, mistake=True, cause="policy"))
+            notes.append(Note(service.app_id, f"{reason}; left out", service.port, cause="policy"))
             continue
         refused = dict(_refused_hosts(service, app_ids, policy))
         for host, why in refused.items():

@@ -71,6 +71,7 @@ def _read(app_id: str, document: Json) -> App:
         instances=_optional_int(document, "instances"),
         last_scaling_at=_text(_member(document, "versionInfo"), "lastScalingAt") or None,
         tasks=tuple(map(_task, _list(tasks, "tasks"))),
+        configured_at=_text(_member(document, "versionInfo"), "lastConfigChangeAt") or None,
     )
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from fastlb.census import take_census
 from fastlb.decision import Decider
 from fastlb.errors import UsageError
+from fastlb.explain import all_problems, explain
 from fastlb.labels import LABELS
 from fastlb.policy import NARROWING
 from fastlb.policy_file import parse_policy, read_policy
@@ -76,6 +78,7 @@ def test_a_reserved_vhost_is_not_routed_for_others_however_it_is_written(host):
     (service,) = decider.desired.services("/team-a/web")
     assert "bank.example.com" not in (service.options.vhost or "")
     assert any("vhost" in note for note in notes(decider))
+    assert any("vhost" in remark for remark in explain("/team-a/web", decider).services[0].remarks)
 
 
 def test_a_service_keeps_its_other_vhosts_and_its_own_port():
@@ -125,7 +128,7 @@ def test_a_service_on_a_reserved_port_is_left_out_alone():
     (note,) = notes(decided(BANK, app("/team-a", [10000])))
     assert note == (
         "app /team-a (service port 10000): the policy reserves this service port for apps below /bank, /shop/till; "
-        "this service is left out"
+        "left out"
     )
 
 
@@ -233,13 +236,16 @@ def test_another_policy_decides_about_everything_again():
     assert notes(decider) == []
 
 
-def test_an_app_that_asks_for_what_is_reserved_goes_on_in_its_last_good_form():
+def test_an_app_that_asks_for_what_is_reserved_has_no_earlier_form_that_stands_in():
     decider = decided(BANK, app("/team-a", [20000]))
     decider.accepted()
     decider.store.take_apps({"/team-a": app("/team-a", [10000])}, 0.0)
     decider.decide()
-    assert [each.port for each in decider.desired.services("/team-a")] == [20000]
-    assert "reserves this service port" in decider.quarantine.refused["/team-a"].reason
+    assert decider.desired.services("/team-a") == ()
+    assert not decider.quarantine.refused
+    assert take_census(decider).left_out["policy"] == 1
+    (problem,) = all_problems(decider)
+    assert problem.startswith("app /team-a (service port 10000): the policy reserves this service port")
 
 
 def test_without_a_policy_forms_are_not_even_looked_at():
