@@ -59,7 +59,7 @@ def run(words: Sequence[str], environ: Mapping[str, str], folders: Folders) -> S
             "statistics page: PORTS=9090"
         )
     taken, rest = _taken(words[1:])
-    environment = _logging(environ) | _without_certificates(environ) | _secrets(taken)
+    environment = _without_certificates(environ) | _logging(environ) | _secrets(taken)
     certificates = _certificates(environ, folders.certificates)
     given = taken.ssl_certs or environ.get("FASTLB_SSL_CERTS")
     fallback = f"{folders.certificates}/cert.pem"
@@ -129,9 +129,10 @@ def _without_certificates(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _logging(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return where logs go if nothing else is said: HAProxy's to standard output, unless ``HAPROXY_SYSLOGD`` is empty."""
+    """Return where logs go as far as nobody says: HAProxy's to standard output, unless ``HAPROXY_SYSLOGD`` is empty."""
     wanted = "stdout" if environ.get("HAPROXY_SYSLOGD", "yes") else "none"
-    return {"SYSLOG_SOCKET": "/dev/null", "FASTLB_HAPROXY_LOG": wanted}
+    defaults = {"SYSLOG_SOCKET": "/dev/null", "FASTLB_HAPROXY_LOG": wanted}
+    return {name: value for name, value in defaults.items() if not environ.get(name)}
 
 
 def _sysctl(words: str) -> tuple[tuple[str, str], ...]:
