@@ -9,8 +9,8 @@ Only `_reap` waits for children, and it hands the status to `Child`: on CPython 
 child was reaped by somebody else reads as success.
 
 HAProxy is not tied to the life of the supervisor. If this one is killed, HAProxy keeps serving; the next
-start knows it by the process file, starts a new one beside it (both may listen, SO_REUSEPORT), and ends the
-old one softly as soon as the new one serves.
+start knows it by the process file, starts a new one to which the old one hands its listeners, and ends the old
+one softly as soon as the new one serves.
 
 Workers do not outlive their master: a worker that crashes takes it along, and when it is killed all workers
 end within milliseconds (2.6 to 3.4). So HAProxy is started again as a whole, and a worker that hangs and is
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MASTER_SOCKET = "master.sock"
+RUNTIME_SOCKET = "socket"
 PROCESS_FILE = "haproxy.pids"
 
 TICK_S = 0.05
@@ -266,11 +267,9 @@ class Supervisor:
         drop_stale_state(self._orders.server_state)
         self._serving = False
         stamps = self._files.stamps()
-        # -db: a `daemon` in the configuration would have the master leave our sight.
-        command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
         environment = environment_for_haproxy(os.environ)
         if not self._haproxy.start(
-            command, environment=environment, stderr=subprocess.PIPE, in_child=self._remember_this_one
+            self._command(), environment=environment, stderr=subprocess.PIPE, in_child=self._remember_this_one
         ):
             self._answer_waiting(ok=False, said=f"{self._orders.haproxy} could not be started")
             return
@@ -279,6 +278,13 @@ class Supervisor:
         assert stderr is not None
         self._said.follow(stderr)
         self._files.mark(self._haproxy.process.pid, 0, stamps)
+
+    def _command(self) -> tuple[str | Path, ...]:
+        """HAProxy's; of one that still serves it takes the listeners, with the connections that wait there."""
+        # -db: a `daemon` in the configuration would have the master leave our sight.
+        command = (self._orders.haproxy, "-W", "-db", "-S", self._listen_on, "-f", self._orders.config)
+        serves = any(leftover.ending is None for leftover in self._leftovers)
+        return (*command, "-x", self._orders.run_dir / RUNTIME_SOCKET) if serves else command
 
     def _remember_this_one(self) -> None:
         """Write down which HAProxies are ours, for the start after a `kill -9`.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 
 import psutil
 import pytest
 
 from fastlb.children import describe
 from fastlb.haproxy import find_haproxy
+from fastlb.master import Master
 from tests.integration.supervisor.stage import (
     Stage,
     end,
@@ -37,6 +39,28 @@ def test_after_kill_9_haproxy_serves_on_and_the_next_start_takes_over(stage):
     assert "sending SIGUSR1 to process" in stage.log()
     assert end(supervisor) == 0
     assert stage.processes() == []
+
+
+def test_a_new_haproxy_takes_the_listeners_over_so_that_no_connection_that_waits_there_is_lost(stage):
+    stage.write(extra=f"stats socket {stage.folder}/run/socket mode 600 level admin expose-fd listeners")
+    killed = stage.start()
+    until(stage.is_up)
+    first, listening = stage.master(), listeners(stage.port)
+    killed.kill()
+    killed.wait()
+    stage.start()
+    until(lambda: stage.is_up() and first not in {process.pid for process in stage.processes()})
+    assert stage.answer() == "first"
+    assert listeners(stage.port) == listening
+    assert Master(stage.folder / "run" / "master.sock", timeout_s=5).reload(30).ok
+    assert listeners(stage.port) == listening
+    assert end(stage.supervisors[-1]) == 0
+
+
+def listeners(port: int) -> set[str]:
+    """The sockets that listen on a port, by the kernel's number."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[9] for row in rows if row[1].endswith(f":{port:04X}") and row[3] == "0A"}
 
 
 def test_a_signal_that_the_supervisor_does_not_catch_leaves_haproxy_to_the_next_one_as_kill_9_does(stage):
