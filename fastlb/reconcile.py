@@ -90,6 +90,7 @@ class Reconciler:
         self._garbage_due_s = inf
         self._resync_due_s = monotonic() + (FIRST_READ_WITHIN_S if settings.follow_events else 0.0)
         self._marked_at_s: float | None = None
+        self._resyncing = False
         self._unread: dict[str, str] = {}
         self._slow = False
 
@@ -241,13 +242,14 @@ class Reconciler:
             self._reconcile_soon(None)
 
     def _resync(self, *, repairs: bool = False) -> None:
-        """Have everything read now; what was refused gets another chance, since files it needs may have come.
+        """Have everything read now.
 
+        What was refused gets another chance once the answer is there, since files that it needs may have come.
         ``repairs``: what it finds changed is what events have missed.
         """
         pause_s = self._settings.resync_interval_s if self._settings.follow_events else self._settings.poll_interval_s
         self._resync_due_s = monotonic() + max(pause_s, FIRST_RETRY_S)
-        self._decider.quarantine.release_all()
+        self._resyncing = True
         self._mirroring.resync(monotonic(), repairs=repairs)
 
     def _on_fetch_failed(self, message: FetchFailed) -> None:
@@ -298,6 +300,9 @@ class Reconciler:
             self._mirroring.want_everything(monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S))
             return
         self._board.read_s = monotonic()
+        if self._resyncing:
+            self._resyncing = False
+            self._decider.quarantine.release_all()
         self._on_kept(taken)
         if missed:
             self._report_repair(missed)

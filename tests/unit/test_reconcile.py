@@ -67,6 +67,7 @@ def loop(tmp_path):
     reconciler = Reconciler(settings, decider, rollout, hands, SimpleQueue())
     return SimpleNamespace(
         store=decider.store,
+        quarantine=decider.quarantine,
         board=hands.board,
         orders=fetcher.orders,
         trial=trial,
@@ -235,3 +236,13 @@ def test_single_apps_that_go_in_a_flood_have_everything_read(loop):
     loop.tell(AppsFetched(dict.fromkeys(("/a", "/b", "/c")), 0.0, 0))
     assert loop.store.kept == {"/c"}
     assert loop.due_s() < monotonic() + 10.0
+
+
+def test_what_was_refused_stays_so_until_marathon_has_answered(loop):
+    loop.store.take([app("/bad")], 0.0)
+    loop.quarantine.refuse_form(loop.store.app("/bad"), "HAProxy refuses it")
+    loop.tell(StreamOpened("http://127.0.0.1:1"))
+    loop.tell(FetchFailed("HTTP 503", Reading(everything=True)))
+    assert set(loop.quarantine.refused) == {"/bad"}
+    loop.tell(Fetched([app("/bad")], 0.0, 0))
+    assert not loop.quarantine.refused
