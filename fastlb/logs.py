@@ -14,6 +14,7 @@ import sys
 import threading
 from copy import copy
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -37,6 +38,8 @@ def set_up_logging(args: argparse.Namespace, stream: TextIO) -> None:
     if level not in LEVELS:
         raise FastlbError(f"--log-level {args.log_level!r} does not exist; choose one of {', '.join(LEVELS)}")
     formatter = _formatter(args.log_format)
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # a line that the locale cannot write would be lost
     root = logging.getLogger()
     root.setLevel(level)
     handlers: list[logging.Handler] = [logging.StreamHandler(stream)]

@@ -18,6 +18,7 @@ import termios
 import threading
 import time
 from contextlib import ExitStack, contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -49,6 +50,8 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def top_command(args: argparse.Namespace) -> int:
     """Show the running fastlb until told to end. Raises FastlbError with ``--once`` if nobody answers."""
     path = read_paths(args).local_socket
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a locale without bars shows question marks
     console = Console(highlight=False)
     if args.once or not console.is_terminal or console.is_dumb_terminal:
         _print_once(console, path)

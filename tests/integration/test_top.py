@@ -107,8 +107,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory, cluster: SimulatedMarathon)
         yield door.up(cluster.url)
 
 
-def once(run_dir: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*TOP, "--run-dir", str(run_dir)], capture_output=True, text=True, timeout=60, check=False)
+def once(run_dir: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    command, environment = [*TOP, "--run-dir", str(run_dir)], os.environ | environ
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
 
 def test_in_a_pipe_it_is_one_picture_and_its_end(shared):
@@ -118,6 +119,11 @@ def test_in_a_pipe_it_is_one_picture_and_its_end(shared):
     assert all(line.isprintable() for line in done.stdout.splitlines())
     assert "/evil" in done.stdout
     assert "\\x1b]0;owned\\x07" in done.stdout
+
+
+def test_a_locale_that_cannot_write_it_all_gets_what_it_can(shared):
+    done = once(shared.folder / "run", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr, done.stdout.isascii()) == (0, "", True)
 
 
 def test_in_a_pipe_without_a_fastlb_it_fails_and_says_so(tmp_path):

@@ -6,7 +6,7 @@ import logging
 from itertools import pairwise
 from math import inf
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlb.digest import INTERVAL_S, MOST_NAMES, Digest
@@ -43,6 +43,7 @@ def test_what_follows_waits_for_the_end_of_the_interval_and_is_one_line():
     assert said.fields["counts"] == {"server(s) added": 60, "weight(s) changed": 0}
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(0.0, 30.0), max_size=300))
 def test_there_is_at_most_one_line_an_interval_and_no_count_is_lost(pauses):
     digest, now_s, lines, counted = Digest("x"), 0.0, [], 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import socket
@@ -9,15 +10,15 @@ import sys
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastlb.cli import build_parser
 from fastlb.errors import FastlbError
 from fastlb.logs import LONGEST_MESSAGE, JsonLines, TextLines, set_up_logging
 
-HOSTILE = "a\nERROR forged\r\x1b[2J\x1b]0;title\x07\x9b31m\u2028\u202e\x85\x00\udc80 b"
-HARMLESS = "a\\nERROR forged\\r\\x1b[2J\\x1b]0;title\\x07\\x9b31m\\u2028\\u202e\\x85\\x00\\udc80 b"  # what people see
+HOSTILE = "a\nERROR forged\r\x1b[2J\x1b]0;title\x07\x9b31m\u2028\u202e\x85\x00 b"
+HARMLESS = "a\\nERROR forged\\r\\x1b[2J\\x1b]0;title\\x07\\x9b31m\\u2028\\u202e\\x85\\x00 b"  # what people see
 
 
 @pytest.fixture(autouse=True)
@@ -108,11 +109,19 @@ def test_the_time_of_a_json_line_is_rfc_3339_in_utc_with_milliseconds():
     assert json.loads(JsonLines().format(record))["time"] == "2026-09-21T14:13:20.045Z"
 
 
-@given(st.text(), st.sampled_from([JsonLines(), TextLines("%(message)s")]))
+@settings(max_examples=50, deadline=None)
+@given(st.text(st.characters(exclude_categories=())), st.sampled_from([JsonLines(), TextLines("%(message)s")]))
 def test_whatever_is_logged_is_one_printable_line(text, formatter):
     line = formatter.format(logging.makeLogRecord({"msg": "%s", "args": (text,), "app": text}))
     assert line.isprintable()
     line.encode()
+
+
+def test_what_the_locale_cannot_write_is_escaped_and_not_lost():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    set_up("--log-format", "%(message)s", stream=stream)
+    logging.getLogger("fastlb.x").error("/wéb/漢")
+    assert stream.buffer.getvalue() == b"/w\\xe9b/\\u6f22\n"
 
 
 def test_an_endless_message_is_cut(capsys):

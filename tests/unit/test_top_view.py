@@ -6,7 +6,7 @@ import io
 from copy import deepcopy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
@@ -122,6 +122,7 @@ def test_text_from_outside_does_nothing_to_the_terminal(text, failure):
     assert "\x9b" not in coloured
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.text(max_size=50))
 def test_whatever_the_text_each_line_is_one(text):
     lines = drawn(with_text(text), text, 80, 24).split("\n")
