@@ -158,18 +158,19 @@ def foreseen(aim: Aim, new_instances: int, old_instances: int) -> Iterator[tuple
 def _replace(aim: Aim, scene: Scene) -> Step:
     """All new tasks are there: delete the old app once nothing of it is in use.
 
-    One to be abandoned whose tasks all fail would never drain, since by the rule nobody stands in for sick tasks.
+    One to be abandoned whose tasks all fail never drains, since by the rule nobody stands in for sick tasks: it goes as
+    soon as it holds nothing.
     """
     old = scene.old
     task_ids = tuple(task.id for task in old.tasks)
-    if aim.forces and all(task.sick for task in old.tasks):
+    held = scene.seen.held(task_ids)
+    if aim.forces and all(task.sick for task in old.tasks) and not held and not scene.seen.unseen:
         return Delete(old.app_id, task_ids)
     using = [task for task in old.tasks if not _is_unused(task, scene.seen)]
     if not using or (scene.late and all(_may_be_cut(task, scene.seen) for task in using)):
         return Delete(old.app_id, task_ids)
     if scene.late:
         return Stuck(_not_out(scene, len(old.tasks)))
-    held = scene.seen.held(task_ids)
     return Wait(Limit.DRAIN, f"{len(using)} of {old.app_id} are still in use, {held} in flight")
 
 

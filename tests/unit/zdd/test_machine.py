@@ -195,11 +195,12 @@ def test_a_version_whose_tasks_all_fail_is_abandoned_though_load_balancers_serve
     scene = made.scene()
     failing = tuple(task._replace(healthy=False, sick=True) for task in scene.old.tasks)
     scene = scene._replace(old=scene.old._replace(tasks=failing))
-    made.held = dict.fromkeys(made.old.healthy, 1)
     seen = {task: made._seen(task)._replace(up=("lb0",), ready=("lb0",), out=()) for task in made.old.healthy}
     scene = scene._replace(seen=Verdict({**scene.seen.tasks, **seen}, ()))
     assert isinstance(next_step(aim_of(made, forces=True), scene), Delete)
     assert isinstance(next_step(aim_of(made), scene), Wait)
+    busy = {task: each._replace(sessions=1) for task, each in scene.seen.tasks.items()}
+    assert isinstance(next_step(aim_of(made, forces=True), scene._replace(seen=Verdict(busy, ()))), Wait)
 
 
 @pytest.mark.parametrize(("now", "old", "size"), [(1, 10, 2), (2, 9, 3), (3, 8, 5), (5, 5, 10), (7, 3, 10)])
