@@ -51,7 +51,7 @@ def host_names(tasks):
 
 cdef dict _servers(tuple app, tuple service_ports, bint filters, surroundings, frozenset skipped_states):
     """Return the servers by service port, in server order."""
-    _, _, mode, _, _, definition_ports, container_ports, discovery_ports, checks, _, _, tasks = app
+    _, _, mode, _, _, definition_ports, container_ports, discovery_ports, checks, _, _, tasks, _ = app
     known_alive = surroundings.known_alive if filters and checks else None
     addresses = surroundings.addresses
     cdef bint is_bridge = mode == "container/bridge"

@@ -15,7 +15,7 @@ def services_of(app, rules, service_ports, surroundings, labels, skipped_states,
 
 cdef list _services(tuple app, rules, tuple service_ports, surroundings, dict known_labels, frozenset skipped_states):
     """Return the services that have a server, in filing order: of those at one port the last, in the first's place."""
-    app_id, labels, _, _, udp_only, _, _, _, checks, _, _, _ = app
+    app_id, labels, _, _, udp_only, _, _, _, checks, _, _, _, _ = app
     cdef Py_ssize_t index, count = len(service_ports)
     if type(labels) is not dict or type(checks) is not tuple or udp_only or None in service_ports:
         raise _Odd
