@@ -11,7 +11,7 @@ from tests.container.stage import engine
 
 pytestmark = pytest.mark.container
 
-MOST_OF_OURS = 100_000_000  # bytes that we put on top of the base, not compressed
+MOST_OF_OURS = 110_000_000  # bytes that we put on top of the base, not compressed
 UNITS = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 IMPORT_ALL = """
 import importlib, pkgutil, fastlb, fastlb.kernel
