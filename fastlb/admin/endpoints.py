@@ -17,6 +17,7 @@ from aiohttp import web
 
 from fastlb.admin.answers import json_answer, long_answer, text_answer
 from fastlb.admin.explaining import Explaining
+from fastlb.admin.kept import Kept
 from fastlb.admin.origins import came_through
 from fastlb.admin.processes import haproxy_pids
 from fastlb.explain import all_problems
@@ -60,9 +61,7 @@ class Endpoints:
         self._loop = loop
         self._masked: tuple[str, bytes] = ("", b"")
         self._explaining = Explaining(paths, loop)
-        self._one_listing = asyncio.Semaphore(1)
-        self._listed: list[str] = []
-        self._listed_until_s = 0.0
+        self._listed = Kept(lambda: loop.ask(lambda known: all_problems(known.decider)), LISTED_FOR_S)
 
     def routes(self) -> list[web.RouteDef]:
         """Return every path with what answers it."""
@@ -118,11 +117,7 @@ class Endpoints:
         return _found(request, found, status=404 if isinstance(found, Unknown) else 200)
 
     async def _problems(self, request: Request) -> Response:
-        async with self._one_listing:
-            if time.monotonic() >= self._listed_until_s:
-                self._listed = await self._loop.ask(lambda known: all_problems(known.decider))
-                self._listed_until_s = time.monotonic() + LISTED_FOR_S
-        return _found(request, self._listed)
+        return _found(request, await self._listed.get())
 
     async def _live(self, _request: Request) -> Response:
         busy_since_s = self._board.busy_since_s

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from fastlb.admin.answers import HEADERS, json_answer, text_answer
+from fastlb.admin.kept import Kept
 from fastlb.metrics.exposition import TEXT_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aiohttp.web import Request, Response
 
     from fastlb.metrics.exposition import Metrics
@@ -32,8 +31,8 @@ class MetricsEndpoints:
     """``/_fastlb/metrics`` for Prometheus, ``/metrics/snapshot`` as Mesos' own processes have it."""
 
     def __init__(self, metrics: Metrics, turns: Turns) -> None:
-        self._text = Recent(metrics.text)
-        self._flat = Recent(metrics.flat)
+        self._text = Kept(lambda: asyncio.to_thread(metrics.text), GOOD_FOR_S)
+        self._flat = Kept(lambda: asyncio.to_thread(metrics.flat), GOOD_FOR_S)
         self._turns = turns
 
     def routes(self) -> list[web.RouteDef]:
@@ -49,21 +48,3 @@ class MetricsEndpoints:
             return text_answer("too many requests for the limit of this path (--snapshot-rate-limit)\n", status=429)
         await asyncio.sleep(wait_s)
         return json_answer((await self._flat.get()).decode())
-
-
-class Recent:
-    """What ``make`` returns, made on another thread by one at a time; used in one event loop only."""
-
-    def __init__(self, make: Callable[[], bytes]) -> None:
-        self._make = make
-        self._one = asyncio.Lock()
-        self._made = b""
-        self._good_until_s = 0.0
-
-    async def get(self) -> bytes:
-        """Return it as it was a moment ago at most."""
-        async with self._one:
-            if time.monotonic() >= self._good_until_s:
-                self._made = await asyncio.to_thread(self._make)
-                self._good_until_s = time.monotonic() + GOOD_FOR_S
-        return self._made

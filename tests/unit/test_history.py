@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastlb.history import EVERYBODY, LONGEST_REASON, PER_APP, History
+from fastlb.history import EVERYBODY, LONGEST_REASON, MOST_LAST, MOST_OF_ONE_NOTE, PER_APP, History
 
 
 def test_the_newest_changes_come_first_and_the_oldest_are_forgotten():
@@ -33,3 +33,13 @@ def test_the_app_that_has_been_quiet_for_the_longest_time_is_forgotten_first():
     for at_s, app_id in enumerate(("/a", "/b", "/a", "/c")):
         history.note("live", {app_id: ["x"]}, at_s)
     assert [len(history.of(app_id)) for app_id in ("/a", "/b", "/c")] == [2, 0, 1]
+
+
+def test_the_last_changes_of_all_apps_are_few_and_the_newest_come_first():
+    history = History()
+    history.note("reload", {f"/app-{number}": ["new"] for number in range(5000)}, 1.0)
+    assert len(history.last) == MOST_OF_ONE_NOTE
+    for at_s in range(2, 1000):
+        history.note("live", {"/web": [str(at_s)]}, at_s)
+    assert len(history.last) == MOST_LAST
+    assert (history.last[0].app_id, history.last[0].change.at_s) == ("/web", 999)

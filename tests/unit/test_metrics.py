@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fastlb.admin.metrics import Recent
 from fastlb.board import Board
 from fastlb.census import Census, take_census
 from fastlb.errors import RuntimeApiError
@@ -208,30 +205,3 @@ def test_flat_json_has_the_same_numbers_under_names_with_slashes(stage):
     assert flat["fastlb/haproxy_up"] == 1
     assert all(isinstance(value, float) for value in flat.values())
     assert not any("bucket" in name for name in flat)
-
-
-def test_however_many_ask_at_a_time_it_is_made_once_and_beside_the_server():
-    makers = []
-
-    def make():
-        makers.append(threading.current_thread())
-        return b"text"
-
-    async def ask():
-        recent = Recent(make)
-        return await asyncio.gather(*(recent.get() for _ in range(500)))
-
-    assert set(asyncio.run(ask())) == {b"text"}
-    assert len(makers) < 10
-    assert threading.main_thread() not in makers
-
-
-def test_what_was_made_is_made_anew_when_it_is_old(monkeypatch):
-    monkeypatch.setattr("fastlb.admin.metrics.GOOD_FOR_S", 0.0)
-    numbers = iter(range(10))
-
-    async def ask():
-        recent = Recent(lambda: b"%d" % next(numbers))
-        return [await recent.get() for _ in range(3)]
-
-    assert asyncio.run(ask()) == [b"0", b"1", b"2"]
