@@ -13,9 +13,10 @@ HEADING = """\
 
 Made from `fastlb/flags.py` by `make docs`; a test holds both equal.
 
-`fastlb sse` and `fastlb poll` take every flag but the last two groups; `fastlb render` takes the groups *Marathon*,
+`fastlb sse` and `fastlb poll` take every group down to *logging*; `fastlb render` takes the groups *Marathon*,
 *generation* and *render*, `fastlb explain` takes *generation* and *explain*. `fastlb demo` and `fastlb simulate` have
-flags of their own: `--help` shows them.
+flags of their own: `--help` shows them. `fastlb zdd` ([deployments](zdd.md)) takes *zdd* and most of
+*Marathon* and *logging*, with other defaults: none for `--marathon`, and `WARNING` for `--log-level`.
 
 Every flag can also be set by an environment variable. The command line beats the variable, the variable beats the
 default; an empty variable counts as unset. For a flag that takes no value the words `1`, `true`, `t`, `yes` and `y`
@@ -25,7 +26,13 @@ switch it on; a flag that takes several values takes them separated by commas or
 
 def page() -> str:
     """Return the text of the page."""
-    groups = [*DAEMON_FLAGS, ("render", flags.RENDER), ("explain", flags.EXPLAIN), ("top", flags.TOP)]
+    groups = [
+        *DAEMON_FLAGS,
+        ("render", flags.RENDER),
+        ("explain", flags.EXPLAIN),
+        ("zdd", flags.ZDD),
+        ("top", flags.TOP),
+    ]
     return HEADING + "".join(f"\n## {title}\n\n{table(group)}" for title, group in groups)
 
 

@@ -196,7 +196,7 @@ def _show(run: Run, start: Begin) -> None:
     if start.definition:
         progress.definition(start.definition)
     for note in start.notes:
-        progress.note(note)
+        progress.note("note", note)
     if start.aim:
         steps = list(foreseen(start.aim, *start.sizes))
         shown = ", ".join(f"{new}+{old}" for new, old in steps)
@@ -205,7 +205,8 @@ def _show(run: Run, start: Begin) -> None:
             if start.aim.split
             else "the old goes"
         )
-        progress.say("plan", f"{start.aim.old_id} to {start.aim.new_id}, new+old: {shown}; {end}", steps=steps)
+        tell = progress.note if run.args.dry_run else progress.say
+        tell("plan", f"{start.aim.old_id} to {start.aim.new_id}, new+old: {shown}; {end}", steps=steps)
 
 
 def _hands(args: argparse.Namespace, definition: Json, marathon: Marathon, progress: Progress) -> Hands:

@@ -84,12 +84,12 @@ class Progress:
         else:
             log.info("%s", sentence)
 
-    def note(self, sentence: str) -> None:
-        """Tell what the user should know beforehand, where nobody looks too."""
+    def note(self, happening: str, sentence: str, **facts: object) -> None:
+        """Tell what was asked for, or what the user should know beforehand: where nobody looks, too."""
         if self._form is Form.TEXT and not self._live:
-            log.warning("%s", sentence)
+            sys.stderr.write(f"{sentence}\n")
         else:
-            self.say("note", sentence)
+            self.say(happening, sentence, **facts)
 
     def show(self, sentence: str, counts: Counts) -> None:
         """Tell how the present step stands; the same is told once, but shown all the time."""

@@ -387,8 +387,9 @@ def test_a_run_that_was_killed_is_finished_by_the_next(stage, lines):
 
 def test_a_dry_run_shows_the_definition_and_changes_nothing(stage, capsys):
     assert stage.run("--dry-run") == Code.DONE
-    shown = orjson.loads(capsys.readouterr().out)
-    assert shown["id"] == "/shop/api-green"
+    shown = capsys.readouterr()
+    assert orjson.loads(shown.out)["id"] == "/shop/api-green"
+    assert "1+4, 2+3, 4+2, 4+0" in shown.err
     assert stage.sizes() == {"/shop/api-blue": 4}
 
 
