@@ -83,8 +83,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     log.info("statistics, metrics and why an app is routed or not: http://%s/_fastlb/", read_reached_at(args, environ))
     inbox: Inbox = Inbox()
     link = _link(environ, inbox)
-    loader = _loader(settings, link)
-    applier = Applier(settings, rules, loader)
+    applier = Applier(settings, rules, _loader(settings, link))
     store = _store(settings, rules, expects_apps=applier.serves_apps)
     renderer = Renderer(catalogue, rules, read_limits(args))
     decider = Decider(store, renderer, rules)
@@ -102,8 +101,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         history=history,
     )
     rollout = Rollout(settings, decider, tools, map_paths(rules))
-    beat = link.beat if link else None
-    hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, history, board, beat)
+    hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, history, board, link.beat if link else None)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
     with _signals(inbox), _admin_server(settings, board, inbox, tools, renderer, client):
         if stream:
