@@ -80,7 +80,6 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     catalogue = read_catalogue(args, environ, haproxy, settings.paths)
     rules = usable_certificates(read_rules(args, environ), settings.paths, dry=settings.dry)
     _prepare(settings, haproxy)
-    log.info("statistics, metrics and why an app is routed or not: http://%s/_fastlb/", read_reached_at(args, environ))
     inbox: Inbox = Inbox()
     link = _link(environ, inbox)
     applier = Applier(settings, rules, _loader(settings, link))
@@ -103,7 +102,8 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     rollout = Rollout(settings, decider, tools, map_paths(rules))
     hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, history, board, link.beat if link else None)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
-    with _signals(inbox), _admin_server(settings, board, inbox, tools, renderer, client):
+    reached_at = read_reached_at(args, environ)
+    with _signals(inbox), _admin_server(settings, board, inbox, tools, renderer, client, reached_at):
         if stream:
             stream.start()
         try:
@@ -135,7 +135,13 @@ def find_for(args: argparse.Namespace, environ: Mapping[str, str], settings: Set
 
 @contextmanager
 def _admin_server(
-    settings: Settings, board: Board, inbox: Inbox, tools: Tools, renderer: Renderer, client: MarathonClient
+    settings: Settings,
+    board: Board,
+    inbox: Inbox,
+    tools: Tools,
+    renderer: Renderer,
+    client: MarathonClient,
+    reached_at: str,
 ) -> Iterator[None]:
     """Have the admin server run; a single pass has none."""
     if settings.once or settings.dry:
@@ -152,7 +158,7 @@ def _admin_server(
     from fastlb.metrics.state import Sources
 
     haproxy = RuntimeApi(settings.paths.runtime_socket, SCRAPE_TIMEOUT_S)
-    sources = Sources(board, renderer, tools.runtime, tools.old_workers, haproxy, settings.follow_events)
+    sources = Sources(board, renderer, tools.runtime, tools.old_workers, haproxy, settings.follow_events, reached_at)
     metrics = MetricsEndpoints(Metrics(sources, tools.journal), Turns(settings.snapshot_rate))
     limits = Limits(settings.controller_timeout_s, settings.synced_within_s)
     loop = Loop(inbox)
@@ -161,6 +167,7 @@ def _admin_server(
     routes += view_routes(settings, sources, tools.journal, tools.history, client, loop)
     server = AdminServer(settings.paths.admin_socket, settings.paths.local_socket, settings.access, routes)
     server.start()
+    log.info("the page that says whether all is well: http://%s/_fastlb/", reached_at)
     try:
         yield
     finally:

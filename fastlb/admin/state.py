@@ -2,7 +2,7 @@
 
     board, recent, history, old workers, HAProxy's `show info`, the table of apps --> facts --judge--> one object
 
-    fastlb       version: str, hot_path: str, running_s: float
+    fastlb       version: str, hot_path: str, running_s: float, reached_at: str (host:port of the statistics page)
     now_s        Unix seconds when all of this was so; other times (`at_s`, `first_s`) are Unix seconds, too
     verdict      level: "ok" | "warn" | "bad", title: str, findings: [{level, what, detail}], the worst first
     marathon     urls: [str], asked_at: str (the one that worked last), readable: bool, failure: str,
@@ -106,7 +106,12 @@ def state_of(watched: Watched, table: Table, info: dict[str, str]) -> Json:
         _old_workers(watched, now_s),
     )
     return {
-        "fastlb": {"version": __version__, "hot_path": kernel.CHOSEN, "running_s": now_s - watched.sources.started_s},
+        "fastlb": {
+            "version": __version__,
+            "hot_path": kernel.CHOSEN,
+            "running_s": now_s - watched.sources.started_s,
+            "reached_at": watched.sources.reached_at,
+        },
         "now_s": time.time(),
         "verdict": _verdict(watched, table, marathon, haproxy, now_s),
         "marathon": marathon,

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Who keeps what is shown; ``runtime`` is None without live changes, ``haproxy`` is asked at each scrape."""
+    """Who keeps what is shown; ``runtime`` is None without live changes, ``haproxy`` is asked at each scrape.
+
+    ``reached_at`` is ``host:port`` of the statistics page, as operators reach it.
+    """
 
     board: Board
     renderer: Renderer
@@ -38,6 +41,7 @@ class Sources:
     old_workers: OldWorkers
     haproxy: RuntimeApi
     follows_events: bool
+    reached_at: str = ""
     started_s: float = field(default_factory=monotonic)
 
 
@@ -51,6 +55,7 @@ class State(Collector):
         """Yield everything as it is now."""
         now_s = monotonic()
         yield _info("fastlb_build_info", "Which fastlb runs.", version=__version__, hot_path=kernel.CHOSEN)
+        yield _info("fastlb_address_info", "Where operators reach the statistics page.", address=self._sources.reached_at)
         yield from self._freshness(now_s)
         yield from self._cluster()
         yield from self._work()
