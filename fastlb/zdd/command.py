@@ -95,7 +95,7 @@ def _run(run: Run, config: MarathonConfig) -> int:
         _look_at_balancers(run)
     if start.definition:
         run.hands.agrees("Continue with deployment? [Y/n] ")
-    with Lease(config, run.definition["id"]) as lease:
+    with closing(Marathon(config)) as beating, Lease(run.hands.marathon, beating, run.definition["id"]) as lease:
         patiently(run.hands.limits, Code.CREATE, lambda: lease.take(_new_id(start)))
         apps = run.apps()
         if _begin(run, apps) != start:

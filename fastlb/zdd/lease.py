@@ -21,13 +21,13 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from fastlb.zdd.marathon import Marathon, TroubleError
+from fastlb.zdd.marathon import TroubleError
 from fastlb.zdd.outcomes import Code, ZddError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fastlb.marathon import MarathonConfig
+    from fastlb.zdd.marathon import Marathon
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +45,17 @@ FORBIDDEN = {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
 
 
 class Lease:
-    """The lock of one group; a context manager that beats while it is held and lets go at its end."""
+    """The lock of one group; a context manager that beats while it is held and lets go at its end.
 
-    def __init__(self, config: MarathonConfig, base_id: str) -> None:
+    ``beating`` is a Marathon for its own thread, ``marathon`` that of whoever takes and checks.
+    """
+
+    def __init__(self, marathon: Marathon, beating: Marathon, base_id: str) -> None:
         self._app_id = _lock_id(base_id)
         self._wanted_id = ""
         self._owner = _owner()
-        self._marathon = Marathon(config)
-        self._beating = Marathon(config)
+        self._marathon = marathon
+        self._beating = beating
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="lease", daemon=True)
         self._held = False
@@ -70,8 +73,6 @@ class Lease:
             with contextlib.suppress(TroubleError):
                 if self._is_ours():
                     self._marathon.delete(self._app_id, force=True)
-        self._marathon.close()
-        self._beating.close()
 
     def take(self, wanted_id: str) -> None:
         """Take the lock, once, for a run that wants this app to be alone in the end.
@@ -92,25 +93,27 @@ class Lease:
     def check(self) -> None:
         """Make sure that it is still ours. Raises ZddError (TAKEN) if not, TroubleError if Marathon cannot be asked."""
         if self._held and not self._is_ours():
-            raise ZddError(Code.TAKEN, f"another run took {self._app_id} over; this one changes nothing more")
+            raise ZddError(Code.TAKEN, f"somebody took {self._app_id} over, or away; this run changes nothing more")
 
     def _take(self) -> None:
         """Create the lock, or take it over from somebody who is gone."""
-        first, since_s = None, monotonic()
+        first, since_s = self._holder(), monotonic()
         while True:
             holder = self._holder()
+            silent = monotonic() - since_s > SILENT_S
             if holder is None:
                 if self._create():
                     return
-            else:
-                first = first or holder
-                silent = holder == first and monotonic() - since_s > SILENT_S
-                if silent or holder.is_gone:
-                    log.info("%s is taken over from %s, who is gone", self._app_id, holder)
-                    self._marathon.update(self._app_id, {"labels": self._labels(0)})
-                    return
-                if holder != first or holder.is_alive:
-                    raise ZddError(Code.TAKEN, f"another run of zdd is at work: {holder} holds {self._app_id}")
+                if silent:
+                    raise ZddError(Code.TAKEN, f"{self._app_id} is locked by somebody, and cannot be created")
+            elif holder.owner == self._owner:
+                return  # the answer to an earlier try got lost
+            elif holder.is_gone or (silent and holder == first):
+                log.info("%s is taken over from %s, who is gone", self._app_id, holder)
+                self._marathon.update(self._app_id, {"labels": self._labels(0)})
+                return
+            elif holder.is_alive or holder != first:
+                raise ZddError(Code.TAKEN, f"another run of zdd is at work: {holder} holds {self._app_id}")
             sleep(LOOK_S)
 
     def _create(self) -> bool:

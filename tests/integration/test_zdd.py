@@ -5,8 +5,10 @@ Load balancers are statistics made by the rule of deployment groups; tests/zdd h
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
+import socket
 import subprocess
 import sys
 import threading
@@ -430,3 +432,31 @@ def test_longhelp_is_as_long_as_it_was(capsys):
         main(["zdd", "--longhelp"])
     assert ended.value.code == 0
     assert capsys.readouterr().out == "None\n"
+
+
+def test_nothing_is_said_in_a_pipe_that_needs_no_saying(stage, capsys):
+    assert stage.run() == Code.DONE
+    shown = capsys.readouterr()
+    assert orjson.loads(shown.out)["id"] == "/shop/api-green"
+    assert shown.err == ""
+
+
+def test_a_marathon_that_asks_for_a_password_behind_one_that_is_dead(tmp_path):
+    login = "Basic " + base64.b64encode(b"me:secret").decode()
+    with staged(tmp_path, BLUE, authorization=login) as stage, socket.create_server(("127.0.0.1", 0)) as taken:
+        dead = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        taken.close()
+        words = stage.words("--auth-credentials", "me:secret")
+        words.insert(words.index("-m") + 1, dead)
+        assert zdd_command(build_parser().parse_args(words), {}) == Code.DONE
+        assert stage.sizes() == {"/shop/api-green": 4}
+
+
+def test_sigterm_lets_go_of_the_lock(stage):
+    stage.balancers[0].held = {task["id"]: 1 for task in stage.marathon.tasks("/shop/api-blue")}
+    with stage.start() as run:
+        until(lambda: "/shop/api-green" in stage.sizes())
+        run.terminate()
+        run.communicate()
+    assert run.returncode == 143
+    assert "/shop/api-zdd" not in stage.sizes()
