@@ -18,12 +18,12 @@ PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 FIND_HAPROXY := import os; from fastlb.haproxy import find_haproxy; found = find_haproxy(None, os.environ); \
 	print(f"HAProxy: {found.path}, version {found.version_text}")
 SAY_HOT_PATH := from fastlb import kernel; print(f"hot path: {kernel.CHOSEN}")
-SAY_BENCH := import tomllib; from pathlib import Path; \
-	print(*tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]["bench"])
+SAY_EXTRA := import sys, tomllib; from pathlib import Path; \
+	print(*tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"][sys.argv[1]])
 CHECKED := fastlb tests benchmarks docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test reach zdd container lint format bench docs develop clean
+.PHONY: help demo test reach zdd container lint format bench package docs develop clean
 .DELETE_ON_ERROR:
 
 help: ## show what there is to do
@@ -54,8 +54,14 @@ format: $(VENV)/.has-demo,test,lint ## bring the code into the one form
 	$(VENV)/bin/ruff check --fix $(CHECKED)
 	$(VENV)/bin/ruff format $(CHECKED)
 
-bench: $(VENV)/.has-demo,test,lint $(VENV)/.can-plot ## measure; ARGS="--help" tells what can be asked
+bench: $(VENV)/.has-demo,test,lint $(VENV)/.can-bench ## measure; ARGS="--help" tells what can be asked
 	$(VENV)/bin/python -m benchmarks $(ARGS)
+
+package: $(VENV)/.has-demo,test,lint $(VENV)/.can-package ## build sdist and wheel into dist, and try both
+	rm -rf dist
+	FASTLB_BUILD_EXTENSION=1 $(VENV)/bin/python -m build --outdir dist .
+	$(VENV)/bin/twine check --strict dist/*
+	PACKAGES=dist $(VENV)/bin/python -m pytest -q tests/packaging $(ARGS)
 
 docs: $(VENV)/.has-demo,test,lint ## write docs/flags.md from the table of flags
 	$(VENV)/bin/python docs/make_flags.py docs/flags.md
@@ -79,9 +85,9 @@ $(VENV)/.has-%: pyproject.toml setup.py fastlb/_speedups.pyx $(wildcard fastlb/_
 	@$(VENV)/bin/python -c '$(SAY_HOT_PATH)'
 	@touch '$@'
 
-# The extra `bench`, without building fastlb once more.
-$(VENV)/.can-plot: pyproject.toml | $(VENV)/.has-demo,test,lint
-	$(VENV)/bin/python -c '$(SAY_BENCH)' | xargs $(VENV)/bin/pip install --quiet --disable-pip-version-check --prefer-binary
+# What an extra names, without building fastlb once more.
+$(VENV)/.can-%: pyproject.toml | $(VENV)/.has-demo,test,lint
+	$(VENV)/bin/python -c '$(SAY_EXTRA)' $* | xargs $(VENV)/bin/pip install --quiet --disable-pip-version-check --prefer-binary
 	@touch '$@'
 
 $(VENV)/bin/pip:

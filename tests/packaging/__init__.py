@@ -1,0 +1,1 @@
+"""The source distribution and the wheel that were built, tried: ``make package``."""
