@@ -5,7 +5,8 @@
     fastlb       version: str, hot_path: str, running_s: float, reached_at: str (host:port of the statistics page)
     now_s        Unix seconds when all of this was so; other times (`at_s`, `first_s`) are Unix seconds, too
     verdict      level: "ok" | "warn" | "bad", title: str, findings: [{level, what, detail}], the worst first
-    marathon     urls: [str], asked_at: str (the one that worked last), readable: bool, failure: str,
+    marathon     urls: [str], asked_at: str (the one that worked last), leader: str ("": nobody said who),
+                 readable: bool, failure: str,
                  follows_events: bool, stream_url: str ("" while it is not open), stream_failure: str,
                  event_age_s, read_age_s, agreement_age_s: float | null (null: not since the start)
     haproxy      up: bool, version: str, worker_pid: int | null, uptime_s: int | null, connections: int | null,
@@ -40,11 +41,10 @@ from fastlb.errors import HAProxyError
 from fastlb.verdict import Facts, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from fastlb.admin.app_list import AppList, Table
     from fastlb.board import Board
     from fastlb.history import History
+    from fastlb.marathon import MarathonClient
     from fastlb.metrics.state import Sources
     from fastlb.recent import Recent
     from fastlb.runtime_api import RuntimeApi
@@ -61,13 +61,12 @@ LONGEST_TEXT = 300  # characters
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """Who keeps what is shown. ``asked_at`` gives the address of Marathon that worked last; ``ours`` as in `Facts`."""
+    """Who keeps what is shown; ``ours`` as in `Facts`."""
 
     sources: Sources
     recent: Recent
     history: History
-    marathon_urls: tuple[str, ...]
-    asked_at: Callable[[], str]
+    marathon: MarathonClient
     ours: bool
     hung_after_s: float
     synced_within_s: float
@@ -133,8 +132,9 @@ def state_of(watched: Watched, table: Table, info: dict[str, str]) -> Json:
 def _marathon(watched: Watched, now_s: float) -> Json:
     board, recent = watched.sources.board, watched.recent
     return {
-        "urls": list(watched.marathon_urls),
-        "asked_at": watched.asked_at(),
+        "urls": list(watched.marathon.urls),
+        "asked_at": watched.marathon.url,
+        "leader": _cut(watched.marathon.leader),
         "readable": board.read_s is not None and not board.fetch_failure,
         "failure": _cut(board.fetch_failure),
         "follows_events": watched.sources.follows_events,

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 #: COMPAT.md 2.3.
 HEADERS = ("Accept: application/json", "Content-Type: application/json", "User-Agent: marathon-lb")
 ALL_APPS = "/v2/apps?embed=apps.tasks"
+#: The leader's URL, in every answer that it gives, in lower case.
+LEADER = "x-marathon-leader"
 #: Seconds before a login that failed is tried again.
 LOGIN_PAUSE_S = 1.0
 
@@ -62,11 +64,14 @@ class _Ask:
 
 
 class MarathonClient:
-    """Reads apps; for use by one thread at a time, but for `wake` and `url`."""
+    """Reads apps; for use by one thread at a time, but for `wake`, `urls`, `url` and `leader`."""
 
     def __init__(self, config: MarathonConfig) -> None:
+        self.leader = ""
+        """Who is Marathon's leader, as the last usable answer said (MARATHON.md 1.6); empty if none said."""
         self._login = config.login
         self._selector = config.selector
+        self.urls = config.urls
         self._urls = list(config.urls)
         self._http = Http(config.tls, connect_timeout_s=config.connect_timeout_s, read_timeout_s=config.read_timeout_s)
         self._asks: dict[Exchange, _Ask] = {}
@@ -87,11 +92,6 @@ class MarathonClient:
     def received_bytes(self) -> int:
         """How many bytes the bodies of all answers had, as they came over the wire."""
         return self._http.received_bytes
-
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """All endpoints, the one that is asked first before the others; any thread may look."""
-        return tuple(self._urls)
 
     @property
     def url(self) -> str:
@@ -193,6 +193,7 @@ class MarathonClient:
             self._fail(ask, str(error))
         else:
             self._good[ask.url] += 1
+            self.leader = next(iter(outcome.values(LEADER)), "")
             self._told.append(Told(ask.app_id, content))
             self._prefer(ask)
 

@@ -101,6 +101,12 @@ def test_one_screen_says_whether_all_is_well(look):
     assert page.title().startswith("All is well, but for")
 
 
+def test_the_state_says_which_marathon_leads(look, cluster):
+    looker = look()
+    said = looker.page.request.get(f"{looker.origin}/_fastlb/state").json()["marathon"]
+    assert (said["asked_at"], said["leader"], said["readable"]) == (cluster.url, cluster.url, True)
+
+
 def test_a_change_is_seen_while_the_page_is_open(look, cluster):
     page = look().open("?search=web")
     up = page.locator("#app-list tbody tr").first.locator("td").nth(2)

@@ -9,6 +9,7 @@ import re
 import threading
 from html.parser import HTMLParser
 from queue import Empty, SimpleQueue
+from types import SimpleNamespace
 
 import pytest
 
@@ -39,6 +40,9 @@ from tests.unit.test_explain import deciding
 HOSTILE = "/x\"'><script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m\u202e\x00"
 
 
+MARATHON = SimpleNamespace(urls=("http://m:8080",), url="http://m:8080", leader="http://n:8080")
+
+
 class Workers:
     """Old workers as the page sees them."""
 
@@ -58,7 +62,7 @@ class Stage:
         self.board = Board(census=take_census(decider))
         haproxy = RuntimeApi(self.paths.runtime_socket, 1.0)
         sources = Sources(self.board, None, None, Workers(), haproxy, follows_events=True)
-        watched = Watched(sources, self.recent, self.history, ("http://m:8080",), lambda: "http://m:8080", True, 10, 60)
+        watched = Watched(sources, self.recent, self.history, MARATHON, True, 10, 60)
         loop = Loop(self.inbox)
         apps = AppList(loop, haproxy)
         state = State(watched, apps)
@@ -249,6 +253,10 @@ def test_while_the_loop_is_busy_the_page_shows_what_was_known_and_says_so(stage,
     assert (said["found"], "the loop is busy" in said["late"]) == (2, True)
     status, text = stage.get("/_fastlb/")
     assert (status, "/web" in text) == (200, True)
+
+
+def test_a_leader_that_is_not_the_one_asked_is_named(stage):
+    assert '<dt>Leader</dt><dd class="id">http://n:8080</dd>' in stage.get("/_fastlb/")[1]
 
 
 def test_without_haproxy_that_is_the_verdict(stage):
