@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+import fastlb
 from fastlb import supervisor
 from fastlb.cli import DAEMON_FLAGS, build_parser
 from fastlb.errors import ExitCode
@@ -89,6 +90,11 @@ def test_marathon_takes_the_app(name):
     assert {key: kept[key] for key in ("networks", "args", "constraints")} == {
         key: APPS[name][key] for key in ("networks", "args", "constraints")
     }
+
+
+@pytest.mark.parametrize("name", ["external", "internal"])
+def test_an_app_runs_the_image_of_this_version(name):
+    assert APPS[name]["container"]["docker"]["image"] == f"fastlb:{fastlb.__version__}"
 
 
 @pytest.mark.parametrize("name", ["external", "internal"])
