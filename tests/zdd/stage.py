@@ -85,7 +85,7 @@ class Stage:
         path = self.folder / f"app-{number}.json"
         path.write_text(json.dumps(self.definition | {"labels": self.definition["labels"] | labels}))
         words = ["--marathon", self.marathon.url, "--json", str(path), "--force", "--syslog-socket", "/dev/null"]
-        words += ["--marathon-lb", *self.balancer_urls, "--step-delay", "0.5", "--max-wait", "120"]
+        words += ["--marathon-lb", *self.balancer_urls, "--step-delay", "0.25", "--max-wait", "120"]
         mine = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
         with self.said(number).open("wb") as said:
             self.runs.append(
