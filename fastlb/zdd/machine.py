@@ -179,7 +179,9 @@ def _exchange(aim: Aim, scene: Scene) -> Step:
     new, old = scene.new, scene.old
     grow = Scale(aim.new_id, grown(aim, new.instances, old.instances)) if new.instances < aim.goal else None
     surplus = min(len(old.tasks), new.instances + old.instances - aim.total)
-    if surplus <= 0 or (not aim.thins and grow):
+    # What was killed last is not made up for yet, and until it is, load balancers take the old app for the one to stay.
+    unfinished = old.scaled_at > new.scaled_at
+    if surplus <= 0 or (grow and (unfinished or not aim.thins)):
         return grow or Done()
     if held_up := _held_up(aim, old) or _dying(old):
         return held_up

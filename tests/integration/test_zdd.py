@@ -348,6 +348,23 @@ def test_a_target_of_no_instances_is_deployed_without_waiting(tmp_path):
         assert stage.sizes() == {"/shop/api-green": 0}
 
 
+@pytest.mark.parametrize(
+    ("deleted", "code", "left"),
+    [
+        ("/shop/api-blue", Code.DONE, {"/shop/api-green": 4}),
+        ("/shop/api-green", Code.UNEXPECTED, {"/shop/api-blue": 4}),
+    ],
+)
+def test_an_app_that_somebody_deletes_in_the_middle(stage, deleted, code, left):
+    stage.balancers[0].held = {task["id"]: 1 for task in stage.marathon.tasks("/shop/api-blue")}
+    with stage.start() as run:
+        until(lambda: "/shop/api-green" in stage.sizes())
+        stage.marathon.delete_app(deleted)
+        run.communicate()
+    assert run.returncode == code
+    assert stage.sizes() == left
+
+
 def test_a_second_run_on_the_group_refuses_and_the_first_goes_on(stage, capsys):
     page = stage.balancers[0]
     page.held = {task["id"]: 1 for task in stage.marathon.tasks("/shop/api-blue")}

@@ -158,6 +158,15 @@ def test_an_old_app_with_sick_tasks_loses_only_as_many_healthy_ones_as_can_be_sp
     assert made.healthy() == 10
 
 
+def test_a_run_that_died_between_killing_and_scaling_is_made_up_for_before_anything_else():
+    made = cluster(3, 9, 10, old_target=20)  # by its label nobody would drain while the old app is the one scaled last
+    made.old.scaled_at = made.time = 9
+    made.settle()
+    assert next_step(aim_of(made), made.scene()) == Scale("/new", 5)
+    finish(made, aim_of(made))
+    assert set(made.apps) == {"/new"}
+
+
 def test_draining_that_goes_the_wrong_way_is_turned_with_a_drained_task():
     made = cluster(10, 3, 10)
     made.old.scaled_at = 9
