@@ -34,7 +34,7 @@ from tests.zdd.load import ROOT, Load
 from tests.zdd.tasks import SICK, BusyTasks, use_busy_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from fastlb.simulator.service import Service
@@ -151,8 +151,8 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(folder: Path, *, instances: int, balancers: int) -> Iterator[Stage]:
-    """Set the stage: load balancers that have read a cluster without apps."""
+def staged(folder: Path, *, instances: int, balancers: int, flags: Sequence[str] = ()) -> Iterator[Stage]:
+    """Set the stage: load balancers, started with these flags, that have read a cluster without apps."""
     with contextlib.ExitStack() as stack:
         marathon = stack.enter_context(SimulatedMarathon(SimulatorSettings(delays=DELAYS)))
         tasks = use_busy_tasks(marathon)
@@ -162,7 +162,7 @@ def staged(folder: Path, *, instances: int, balancers: int) -> Iterator[Stage]:
         for number in range(balancers):
             (folder / str(number)).mkdir()
             door = stack.enter_context(front_door(folder / str(number)))
-            doors.append(door.up(marathon.url))
+            doors.append(door.up(marathon.url, *flags))
         marathon.delete_app("/other")
         marathon.wait_idle()
         stage = Stage(folder, marathon, tasks, doors, definition(instances))

@@ -12,7 +12,7 @@ import pytest
 from fastlb.zdd.outcomes import Code
 from tests.fakes.front_door import until
 from tests.zdd.sizes import IS_LONG, SIZES, TABLE, Row
-from tests.zdd.stage import Watch
+from tests.zdd.stage import Watch, staged
 from tests.zdd.tasks import SICK
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SPLIT = SIZES.instances // 4 or 1
 FIRST_KILL_S = 1.0, 6.0
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _one_app(stage: Stage) -> Iterator[None]:
     """Whatever a test left: there is one app, and everything is served."""
     for app_id in stage.instances():
@@ -96,6 +96,7 @@ def killed_and_resumed(stage: Stage) -> None:
     assert not before & set(stage.instances())
 
 
+@pytest.mark.usefixtures("_one_app")
 @pytest.mark.parametrize("deploy", [swap, split_then_all, split_then_back, rolled_back, killed_and_resumed])
 def test_no_request_fails(stage: Stage, deploy: Callable[[Stage], None]) -> None:
     row = Row(deploy.__name__.replace("_", " "), len(stage.doors))
@@ -113,3 +114,16 @@ def test_no_request_fails(stage: Stage, deploy: Callable[[Stage], None]) -> None
     assert row.broken == 0
     assert min(row.fewest_healthy) >= SIZES.instances
     assert deploy is not swap or sorted(row.idle_shares)[row.runs // 2] < MOST_BEYOND, row.idle_shares
+
+
+@pytest.mark.skipif(not IS_LONG, reason="a swap of its own, in the long form only")
+def test_no_request_fails_when_there_are_only_statistics(tmp_path_factory):
+    """As with marathon-lb, of which only HAProxy's statistics and the number of its processes are known."""
+    closed = ("--admin-access", "/_fastlb/draining=off")
+    with staged(tmp_path_factory.mktemp("old"), instances=SIZES.instances, balancers=1, flags=closed) as stage:
+        assert stage.ends() == Code.DONE, stage.outputs()
+        until(stage.all_ready, 60.0, stage.outputs)
+        with stage.load as load:
+            swap(stage)
+    assert load.told.failures == [], stage.outputs()
+    assert stage.tasks.broken == []
