@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 
@@ -31,6 +32,14 @@ def inside(image, *words):
 def test_every_part_of_fastlb_finds_what_it_needs_and_the_hot_path_is_compiled(image):
     done = inside(image, "/opt/fastlb/bin/python", "-W", "error", "-c", IMPORT_ALL)
     assert (done.returncode, done.stdout) == (0, "compiled\n"), done.stderr
+
+
+def test_it_is_run_like_the_old_one(image):
+    config = json.loads(engine("image", "inspect", "--format", "{{json .Config}}", image).stdout)
+    assert config["Entrypoint"] == ["tini", "-g", "--", "/marathon-lb/run"]
+    assert config["Cmd"] == ["sse", "--health-check", "--group", "external"]
+    assert set(config["ExposedPorts"]) == {"80/tcp", "443/tcp", "9090/tcp", "9091/tcp"}
+    assert config["Labels"]["org.opencontainers.image.title"] == "fastlb"
 
 
 @pytest.mark.parametrize("name", ["gcc", "cc", "make", "pip", "pip3"])

@@ -9,8 +9,9 @@ import ssl
 import pytest
 import trustme
 
-from tests.container.stage import NOBODY
-from tests.fakes.front_door import HTTPS_PORT, STATS_PORT, until
+from fastlb.simulator.server import SimulatedMarathon
+from tests.container.stage import NOBODY, words_of
+from tests.fakes.front_door import HTTPS_PORT, STATS_PORT, app, until
 from tests.integration.test_admin import ask
 from tests.integration.test_old_head import PATHS, old_head
 
@@ -80,6 +81,16 @@ def test_templates_of_the_sandbox_are_used(container, cluster):
     volume = f"--volume={container.folder}:/mnt/mesos/sandbox:ro"
     container.start(container.words(cluster.url), volume, MESOS_SANDBOX="/mnt/mesos/sandbox").serving("web.test")
     assert "x-sandbox" in ask(container.door, "/_haproxy_getconfig")[2]
+
+
+def test_polling_finds_a_new_app(container):
+    with SimulatedMarathon() as marathon:
+        marathon.load([app("web", 24000)])
+        words = ["poll", *container.words(marathon.url)[1:]]
+        container.start(words, POLL_INTERVAL="0.5", MARATHON_USER="me", MARATHON_PASSWORD="hunter2").serving("web.test")
+        marathon.load([app("late", 24001)])
+        container.serving("late.test")
+        assert "hunter2" not in str([words_of(one) for one in container.tree()])
 
 
 def test_as_a_mesos_task_it_binds_and_shows_what_libprocess_says(container, cluster):

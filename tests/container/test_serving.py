@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from fastlb.simulator.tasks import Behaviour
-from tests.container.stage import NOBODY, ONE_CAPABILITY, READ_ONLY, name_of, words_of
+from tests.container.stage import NOBODY, ONE_CAPABILITY, READ_ONLY, engine, name_of, words_of
 from tests.fakes.front_door import HTTPS_PORT, STATS_PORT, until
 
 pytestmark = pytest.mark.container
@@ -128,6 +128,15 @@ def test_a_stop_lets_a_request_finish_and_leaves_nothing(running, cluster):
         cluster.behave(task["id"], Behaviour.NORMAL)
     assert (code, answers) == (0, [200]), running.log()
     assert [one for one in tree if one.is_running()] == []
+
+
+def test_after_it_was_killed_it_starts_again_on_what_it_left(container, cluster):
+    container.start(container.words(cluster.url)).serving("web.test")
+    container.signal(signal.SIGKILL)
+    until(lambda: container.state("Running") == "false", 60)
+    assert engine("start", container.name).returncode == 0
+    container.serving("web.test")
+    assert container.stop() == 0
 
 
 def test_it_runs_read_only_as_nobody_with_one_capability(container, cluster):
