@@ -182,6 +182,15 @@ def test_the_framework_itself_is_never_exposed():
     assert [kind for kind, _ in why_not(explanation)] == ["framework"]
 
 
+def test_the_load_balancer_itself_says_so_where_no_label_exposes_it():
+    unlabelled = {**app("/lb"), "labels": {}}
+    explanation = explained(unlabelled, argv=("--group", "*"), MARATHON_APP_ID="/lb")
+    assert [(each.kind, "this load balancer itself" in each.text) for each in explanation.problems] == [
+        ("framework", True)
+    ]
+    assert explained(app("/lb"), MARATHON_APP_ID="/lb").exposed
+
+
 def test_an_app_whose_json_cannot_be_read_says_what_is_wrong_with_it():
     explanation = explained(app("/odd", labels=None) | {"labels": None})
     assert (explanation.exposed, explanation.services) == (False, ())
