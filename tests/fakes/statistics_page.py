@@ -80,7 +80,8 @@ def statistics_page(marathon: SimulatedMarathon) -> Iterator[StatisticsPage]:
             self.send_response(200 if found else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with contextlib.suppress(ConnectionError):  # who asked may have been killed
+                self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             pass
