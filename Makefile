@@ -40,7 +40,7 @@ reach: $(VENV)/.has-demo,test,lint ## live changes and reloads under load, the l
 	REACH=long $(VENV)/bin/python -m pytest -q tests/reach $(ARGS)
 
 container: $(VENV)/.has-demo,test,lint ## build the image and try it, as root; CONTAINER_ENGINE names an engine
-	CONTAINER=1 $(VENV)/bin/python -m pytest -q -rP tests/container $(ARGS)
+	CONTAINER=1 $(VENV)/bin/python -m pytest -q -rP --timeout 900 tests/container $(ARGS)
 
 zdd: $(VENV)/.has-demo,test,lint ## deployments under load, the long form: most of an hour
 	ZDD=long $(VENV)/bin/python -m pytest -q tests/zdd $(ARGS)
