@@ -131,7 +131,7 @@ def _why_unused(app: App, decider: Decider) -> Reason:
     if decider.desired.known_as(app.id)[1:] == decider.rules.framework_name:
         return Reason("framework", "FRAMEWORK_NAME says that it is the framework itself, which is never exposed")
     if is_unasked_self(app.id, app.labels, decider.rules.own_app):
-        return Reason("framework", "it is this load balancer itself, and no label HAPROXY_GROUP says that it is exposed")
+        return Reason("framework", "it is this load balancer itself, and no label HAPROXY_GROUP exposes it")
     for note in decider.desired.notes_of(decider.desired.known_as(app.id)):
         if note.app_id == app.id and note.port is None:
             return Reason("deployment", note.text)

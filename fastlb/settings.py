@@ -189,7 +189,7 @@ def stats_address(args: argparse.Namespace) -> str:
 def _address_here(wanted: str, otherwise: str) -> str:
     """Return ``wanted`` if this machine has it.
 
-    Mesos tells tasks the agent's address (``LIBPROCESS_IP``), which a container with a network of its own does not have.
+    Mesos tells tasks the agent's address (``LIBPROCESS_IP``), which a container with a network of its own has not.
     """
     if wanted in {"*", otherwise}:
         return wanted

@@ -25,7 +25,7 @@ JINJA_SUFFIX = ".j2"
 
 
 def template_sources(environ: Mapping[str, str], folder: Path = Path("templates")) -> dict[str, Source]:
-    """Return the source of every global template. ``folder`` holds the operator's own files, unless the sandbox does."""
+    """Return the source of every global template. The sandbox's files come before those of ``folder``."""
     folders = (*map(Path, sandbox_templates(environ)), folder)
     return {name: _source(f"HAPROXY_{name}", environ, folders) for name in sorted(NAMES)}
 

@@ -5,4 +5,4 @@ import os
 import sys
 
 PYTHON = "/opt/fastlb/bin/python"
-os.execv(PYTHON, [PYTHON, "-m", "fastlb.entry", "marathon_lb.py", *sys.argv[1:]])
+os.execv(PYTHON, [PYTHON, "-m", "fastlb.entry", "marathon_lb.py", *sys.argv[1:]])  # noqa: S606 - no shell is meant

@@ -55,7 +55,7 @@ class State(Collector):
         """Yield everything as it is now."""
         now_s = monotonic()
         yield _info("fastlb_build_info", "Which fastlb runs.", version=__version__, hot_path=kernel.CHOSEN)
-        yield _info("fastlb_address_info", "Where operators reach the statistics page.", address=self._sources.reached_at)
+        yield _info("fastlb_address_info", "Where operators reach it.", address=self._sources.reached_at)
         yield from self._freshness(now_s)
         yield from self._cluster()
         yield from self._work()
