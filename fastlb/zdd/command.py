@@ -62,8 +62,7 @@ class Run(NamedTuple):
 
     def apps(self) -> list[Json]:
         """Read the group's apps."""
-        marathon, limits = self.hands.marathon, self.hands.limits
-        return patiently(limits, Code.READ, lambda: marathon.group(self.group))
+        return patiently(self.hands, Code.READ, lambda: self.hands.marathon.group(self.group))
 
 
 def zdd_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -96,7 +95,7 @@ def _run(run: Run, config: MarathonConfig) -> int:
     if start.definition:
         run.hands.agrees("Continue with deployment? [Y/n] ")
     with closing(Marathon(config)) as beating, Lease(run.hands.marathon, beating, run.definition["id"]) as lease:
-        patiently(run.hands.limits, Code.CREATE, lambda: lease.take(_new_id(start)))
+        patiently(run.hands, Code.CREATE, lambda: lease.take(_new_id(start)))
         apps = run.apps()
         if _begin(run, apps) != start:
             raise ZddError(Code.TAKEN, f"the apps of {run.group} changed meanwhile; nothing was done, start again")
@@ -169,7 +168,7 @@ def _create(run: Run, definition: Json) -> None:
                     Code.CREATE, f"there is an app {definition['id']} already, of another deployment"
                 ) from None
 
-    patiently(run.hands.limits, Code.CREATE, create)
+    patiently(run.hands, Code.CREATE, create)
     run.hands.progress.say("created", f"{definition['id']} created", app_id=definition["id"])
 
 
@@ -183,9 +182,7 @@ def _begin(run: Run, apps: Sequence[Json]) -> Begin:
         resume=args.resume,
         complete_newer=args.complete_cur,
         complete_older=args.complete_prev,
-        left_by=patiently(run.hands.limits, Code.READ, lambda: left_by(marathon, run.definition["id"]))
-        if goes_on
-        else "",
+        left_by=patiently(run.hands, Code.READ, lambda: left_by(marathon, run.definition["id"])) if goes_on else "",
     )
     return begin(run.definition, apps, wish, run.started_at)
 

@@ -161,8 +161,10 @@ def _check_labels(definition: Json) -> None:
     if not isinstance(labels, dict):
         raise ZddError(Code.DEFINITION, f"the app has no labels; {GROUP} and {ALT_PORT} are needed")
     for name in (GROUP, ALT_PORT):
-        if not isinstance(labels.get(name), str) or not labels[name]:
+        if not labels.get(name):
             raise ZddError(Code.DEFINITION, f"the app has no label {name}")
+        if not isinstance(labels[name], str):
+            raise ZddError(Code.DEFINITION, f"label {name} is {labels[name]!r}, a text is needed")
     _number(labels[ALT_PORT], f"label {ALT_PORT}")
 
 

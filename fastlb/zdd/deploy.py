@@ -9,7 +9,6 @@ and reaching one raises `ZddError` with its code.
 
 from __future__ import annotations
 
-import logging
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from fastlb.zdd.marathon import Marathon
     from fastlb.zdd.progress import Progress
     from fastlb.zdd.seen import BalancerSeen
-
-log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -83,8 +80,9 @@ class Hands(NamedTuple):
 class Clock:
     """What is being waited for, and since when."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, warn: Callable[[str], None]) -> None:
         self._limits = limits
+        self._warn = warn
         self._since_s: dict[str, float] = {}
         self._told: set[str] = set()
         self._pause_s = FIRST_PAUSE_S
@@ -119,14 +117,14 @@ class Clock:
         if not passes or self.waited_s(code.name) >= self._limits.trouble_s:
             raise ZddError(code, str(error)) from error
         if code.name not in self._told:
-            log.warning("%s; tried again for %g s", error, self._limits.trouble_s)
+            self._warn(f"{error}; tried again for {self._limits.trouble_s:g} s")
             self._told.add(code.name)
         self.pause()
 
 
-def patiently(limits: Limits, code: Code, call: Callable[[], T]) -> T:
+def patiently(hands: Hands, code: Code, call: Callable[[], T]) -> T:
     """Return what ``call`` returns, called again while its trouble may pass. Raises ZddError with ``code``."""
-    clock = Clock(limits)
+    clock = Clock(hands.limits, hands.progress.warn)
     while True:
         try:
             return call()
@@ -136,7 +134,7 @@ def patiently(limits: Limits, code: Code, call: Callable[[], T]) -> T:
 
 def pursue(aim: Aim, hands: Hands) -> None:
     """Work until the aim is reached. Raises ZddError if it cannot be."""
-    clock = Clock(hands.limits)
+    clock = Clock(hands.limits, hands.progress.warn)
     while True:
         looked = _look(aim, hands, clock)
         if looked is None:

@@ -84,6 +84,13 @@ class Progress:
         else:
             log.info("%s", sentence)
 
+    def warn(self, sentence: str) -> None:
+        """Tell of trouble that may pass."""
+        if self._form is Form.TEXT and not self._live:
+            log.warning("%s", sentence)
+        else:
+            self.say("trouble", sentence)
+
     def note(self, happening: str, sentence: str, **facts: object) -> None:
         """Tell what was asked for, or what the user should know beforehand: where nobody looks, too."""
         if self._form is Form.TEXT and not self._live:

@@ -147,6 +147,7 @@ def test_a_group_is_the_same_with_and_without_a_slash():
         (app(labels={"HAPROXY_DEPLOYMENT_GROUP": "web"}), Code.DEFINITION, "HAPROXY_DEPLOYMENT_ALT_PORT"),
         (app(labels={"HAPROXY_DEPLOYMENT_ALT_PORT": "1"}), Code.DEFINITION, "HAPROXY_DEPLOYMENT_GROUP"),
         (app(labels=LABELS | {"HAPROXY_DEPLOYMENT_ALT_PORT": "x"}), Code.DEFINITION, "'x'"),
+        (app(labels=LABELS | {"HAPROXY_DEPLOYMENT_ALT_PORT": 10001}), Code.DEFINITION, "a text is needed"),
         (app(portDefinitions=[]), Code.DEFINITION, "service port"),
         (app(portDefinitions=[{"port": 0}]), Code.DEFINITION, "service port"),
         (app(instances="3"), Code.DEFINITION, "'3'"),

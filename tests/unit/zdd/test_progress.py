@@ -41,14 +41,16 @@ def test_a_person_sees_one_line_that_never_wraps(monkeypatch):
     assert lines[-1] == ""
 
 
-def test_where_nobody_looks_there_are_the_definition_the_notes_and_the_last_word(capsys):
+def test_where_nobody_looks_there_are_the_definition_the_notes_and_the_last_word(capsys, caplog):
     progress = Progress(Form.TEXT)
     progress.definition({"id": "/b", "a": 1})
     progress.note("note", "no health checks")
+    progress.warn("locked")
     progress.show("waiting", COUNTS)
     progress.say("scaled", "/new scaled to 3")
     progress.failed(11, "not healthy")
     assert capsys.readouterr() == ('{\n  "a": 1,\n  "id": "/b"\n}\n', "no health checks\nfastlb zdd: not healthy\n")
+    assert "locked" in caplog.text
 
 
 def test_json_has_one_line_for_each_thing_and_repeats_none(capsys):
@@ -57,9 +59,10 @@ def test_json_has_one_line_for_each_thing_and_repeats_none(capsys):
     progress.show("waiting", COUNTS)
     progress.show("waiting", COUNTS)
     progress.show("waiting", COUNTS._replace(in_flight=0))
+    progress.warn("locked")
     progress.failed(11, "not healthy")
     lines = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["event"] for line in lines] == ["definition", "status", "status", "failed"]
+    assert [line["event"] for line in lines] == ["definition", "status", "status", "trouble", "failed"]
     assert lines[1]["in_flight"] == 3
     assert lines[-1]["code"] == 11
 
