@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 POLL_EVERY_S = 0.01
 
 _PROCESS = re.compile(
-    r"^(?P<pid>\d+)\s+(?P<kind>master|worker)\s+(?P<reloads>\d+)(?:\s+\[failed: (?P<failed>\d+)\])?"
-    r"\s+(?P<days>\d+)d(?P<hours>\d+)h(?P<minutes>\d+)m(?P<seconds>\d+)s"
+    r"^(?P<pid>\d{1,19})\s+(?P<kind>master|worker)\s+(?P<reloads>\d{1,19})(?:\s+\[failed: (?P<failed>\d{1,19})\])?"
+    r"\s+(?P<days>\d{1,9})d(?P<hours>\d{1,9})h(?P<minutes>\d{1,9})m(?P<seconds>\d{1,9})s"
 )
 
 

@@ -9,6 +9,7 @@ HAProxy through its socket. `for_next_worker` makes the server-state file of a r
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.errors import RuntimeApiError
@@ -25,6 +26,8 @@ COLUMNS = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state s
 PORT, CHECK_PORT = 18, 21
 NUMBERS = (2, 5, 6, 7, PORT, CHECK_PORT)
 LEAST_COLUMNS = 22
+
+_NUMBER = re.compile(r"[0-9]{1,19}")
 
 OUT = 0x01 | 0x02
 """Forced or inherited maintenance. 0x04 only says that the file had it, and stays when the server is back."""
@@ -101,15 +104,14 @@ def for_next_worker(state: str, backends: Mapping[str, Backend]) -> str:
     """Return the server states without those that the next worker must not take over (HAPROXY.md G).
 
     The file decides what is out and where a server is. A forced maintenance would be restored although the file no
-    longer has it, and the port of a server whose name stayed would be the old one.
+    longer has it, and the port of a server whose name stayed would be the old one. Raises RuntimeApiError if it is
+    something else.
     """
-    kept = [line for line in state.splitlines() if not _is_stale(line.split(), backends)]
-    return "\n".join(kept) + "\n"
+    kept = [" ".join(words) for words in _rows(state) if not _is_stale(words, backends)]
+    return "\n".join([*state.splitlines()[:2], *kept, ""])
 
 
 def _is_stale(words: list[str], backends: Mapping[str, Backend]) -> bool:
-    if len(words) < LEAST_COLUMNS or words[0].startswith("#"):
-        return False
     backend = backends.get(words[1])
     server = backend.servers.get(words[3]) if backend else None
     moved = server is not None and (str(server.port) != words[PORT] or int(words[CHECK_PORT]) != _check_port(server))
@@ -126,7 +128,7 @@ def _rows(state: str) -> Iterator[list[str]]:
         raise RuntimeApiError(f"`show servers state` answered {state[:200]!r}")
     for line in filter(None, lines[2:]):
         words = line.split()
-        if len(words) < LEAST_COLUMNS or not all(words[column].isdecimal() for column in NUMBERS):
+        if len(words) < LEAST_COLUMNS or not all(_NUMBER.fullmatch(words[column]) for column in NUMBERS):
             raise RuntimeApiError(f"`show servers state` has a line {line[:200]!r}")
         yield words
 

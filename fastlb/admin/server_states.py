@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = 2.0
 SERVERS_ONLY = 4  # the type of `show stat`
 
+_NUMBER = re.compile(r"[0-9]{1,19}")
 _BACKEND_NUMBER = re.compile(r"^(\d+) \S+ \d+ ", re.MULTILINE)
 
 
@@ -40,7 +41,7 @@ def count_servers(state: str) -> dict[str, ServerCounts]:
     counts: dict[str, list[int]] = {}
     for line in state.splitlines():
         words = line.split(" ", 7)
-        if len(words) > 7 and words[6].isdecimal():
+        if len(words) > 7 and _NUMBER.fullmatch(words[6]):
             which = 1 if int(words[6]) & (OUT | DRAINS) else 2 if words[5] == "0" else 0
             counts.setdefault(words[1], [0, 0, 0])[which] += 1
     return {backend: ServerCounts(*numbers) for backend, numbers in counts.items()}
@@ -78,4 +79,4 @@ def read_servers(reply: str) -> Iterator[ServerNow]:
 
 
 def _number(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
+    return int(text) if text and _NUMBER.fullmatch(text) else 0

@@ -28,6 +28,7 @@ NEEDED = ("pxname", "svname", "status", "scur", "qcur")
 SUMMARIES = ("FRONTEND", "BACKEND")
 MOST_SHOWN = 80  # characters
 
+_NUMBER = re.compile(r"[0-9]{1,19}")
 _PORT = re.compile(r"(?P<host>.+)[:_](?P<port>\d{1,5})")
 
 
@@ -97,6 +98,6 @@ def _server(row: Mapping[str, Any]) -> ServerSeen | None:
 
 def _number(text: str | None) -> int:
     """Return a number of the table; an empty one is none, and so is one that a short line lacks."""
-    if text and not text.isdecimal():
+    if text and not _NUMBER.fullmatch(text):
         raise StatisticsError(f"it has {text[:MOST_SHOWN]!r} where a number of sessions belongs")
     return int(text or 0)
