@@ -35,7 +35,7 @@ CLIENTS = {"short": 3, "slow": 4, "kept": 4, "long": 3}
 """For each address."""
 ANSWER_WITHIN_S = 15.0
 LONGEST_S = 1800.0
-LONG_S = (1.0, 4.0) if IS_LONG else (0.5, 2.0)
+LONG_S = (1.0, 6.0) if IS_LONG else (0.5, 2.0)
 WORD_EVERY_S = 0.1
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -9,13 +9,13 @@ something breaks it; that is counted here, too, so that the load is not the only
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 from fastlb.simulator.tasks import BACKLOG, TaskServers
 
 if TYPE_CHECKING:
-    import socket
-
     from fastlb.simulator.server import SimulatedMarathon
     from fastlb.simulator.service import Service
     from fastlb.simulator.tasks import Address
@@ -27,32 +27,41 @@ SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade:
 
 
 class BusyTasks(TaskServers):
-    """``broken`` are the addresses of tasks that were killed with something on their hands, once for each."""
+    """``broken`` are the addresses of tasks that were killed with something on their hands, once for each.
+
+    ``talks`` are the connections by the address that they came to.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._talks: dict[Address, set[Talk]] = {}
+        self._listening: dict[Address, socket.socket] = {}
+        self.talks: dict[Address, set[Talk]] = {}
         self.broken: list[Address] = []
 
-    async def close(self) -> None:
-        """Close every listener and connection."""
-        await super().close()
-        for talks in self._talks.values():
-            for talk in list(talks):
-                talk.transport.abort()
+    def is_sick(self, address: Address) -> bool:
+        """Whether the task that listens there is of an app that is."""
+        return any(SICK in task.definition.labels for task in self._tenants.get(address, {}).values())
 
-    async def _attach(self, address: Address, listening: socket.socket) -> None:
-        talks = self._talks.setdefault(address, set())
-        sick = any(SICK in task.definition.labels for task in self._tenants.get(address, {}).values())
-        server = await self._loop.create_server(lambda: Talk(address, talks, sick), sock=listening, backlog=BACKLOG)
-        if address in self._tenants and address not in self._listeners:
-            self._listeners[address] = server
-        else:
-            server.close()
+    def _open(self, address: Address) -> None:
+        listening = self._listening[address] = socket.create_server(address, backlog=BACKLOG)
+        listening.setblocking(False)
+        self.talks[address] = set()
+        self._loop.add_reader(listening, self._accept, address)
+
+    def _accept(self, address: Address) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                accepted = self._listening[address].accept()[0]
+                serving = self._loop.connect_accepted_socket(lambda: Talk(address, self), accepted)
+                opening = self._loop.create_task(serving)
+                self._opening.add(opening)
+                opening.add_done_callback(self._opening.discard)
 
     def _close(self, address: Address) -> None:
-        super()._close(address)
-        for talk in self._talks.pop(address, ()):
+        del self._tenants[address]
+        with self._listening.pop(address) as listening:
+            self._loop.remove_reader(listening)
+        for talk in self.talks.pop(address):
             if talk.busy:
                 self.broken.append(address)
             talk.transport.abort()
@@ -63,10 +72,9 @@ class Talk(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, address: Address, talks: set[Talk], sick: bool) -> None:
+    def __init__(self, address: Address, tasks: BusyTasks) -> None:
         self._address = address
-        self._sick = sick
-        self._talks = talks
+        self._tasks = tasks
         self._received = b""
         self._switched = False
         self.busy = False
@@ -74,10 +82,13 @@ class Talk(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self._talks.add(self)
+        if self._address in self._tasks.talks:
+            self._tasks.talks[self._address].add(self)
+        else:  # the task was killed while it accepted
+            transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._talks.discard(self)
+        self._tasks.talks.get(self._address, set()).discard(self)
 
     def data_received(self, data: bytes) -> None:
         if self._switched:
@@ -96,7 +107,8 @@ class Talk(asyncio.Protocol):
         elif path == b"/slow":
             asyncio.get_running_loop().call_later(SLOW_S, self._answer)
         else:
-            self._answer(b"503 Sick" if self._sick and path == b"/health" else b"200 OK")
+            sick = path == b"/health" and self._tasks.is_sick(self._address)
+            self._answer(b"503 Sick" if sick else b"200 OK")
 
     def _answer(self, status: bytes = b"200 OK") -> None:
         self.busy = False

@@ -1,7 +1,8 @@
 """A whole swap of a deployment group, as HAProxy gets it: servers come, are taken out and go while it runs.
 
-All kinds of apps swap at the same time behind one HAProxy. What a swap cannot do live is what its new version changes:
-then HAProxy is reloaded once, when the old version is gone.
+All kinds of apps swap at the same time behind one HAProxy. What a new version changes beside its tasks needs a reload:
+one when the old version is gone; also on the way, if an answer of Marathon comes between the old version's being scaled
+down and the new one's being scaled up, since the one that was scaled last counts as the newer (COMPAT.md 3.2).
 """
 
 from __future__ import annotations
@@ -142,13 +143,12 @@ def test_a_swap_needs_no_reload_but_for_what_its_new_version_changes(swaps):
     swaps.wait_for(blue=(INSTANCES - 1, 1), green=(1, 0))
     swaps.kill_drained_and_grow()
     swaps.wait_for(blue=(0, INSTANCES - 1), green=(INSTANCES, 0))
-    assert reasons(door, start) == []
+    assert [reason for reason in reasons(door, start) if "changing_" not in reason] == []
     for kind in KINDS:
         swaps.marathon.delete_app(f"/{kind}-blue")
     swaps.wait_for(blue=(0, 0), green=(INSTANCES, 0))
     until(lambda: reasons(door, start), said=door.log)
     assert [reason for reason in reasons(door, start) if "changing_" not in reason] == []
-    assert len(door.journal("reload", start)) == 1
     assert door.journal("doubt", start) == []
 
 
