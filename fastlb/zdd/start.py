@@ -116,7 +116,7 @@ def _follow(definition: Json, last: Json, wish: Wish, started_at: str) -> Begin:
         notes.append(f"{old.app_id} has no instances, and so gets the new app; nothing serves")
     if not definition.get("healthChecks"):
         notes.append(
-            "the app has no health checks: load balancers take old tasks out before anybody knows whether new ones answer"
+            "the app has no health checks: old tasks are taken out before anybody knows whether the new ones answer"
         )
     return Begin(following, aim, (following["instances"], old.instances), tuple(notes))
 
