@@ -65,6 +65,16 @@ class Admission:
         self._note(ok=ok, trials=self._trial.count - before, started_s=started_s, waited_s=waited_s)
         return acceptance
 
+    def refuse_what_is_new(self, *, ended: bool) -> None:
+        """HAProxy does not run on what it had accepted, or ``ended`` on it: what is newly defined is to blame."""
+        did = "ended" if ended else "could not run"
+        reason = f"HAProxy {did} on files with it that it had accepted"
+        if refused := self._decider.quarantine.refuse_new(reason, self._decider.store.apps, harmful=ended):
+            again = "when they change, or on SIGHUP" if ended else "with the next reading of everything"
+            log.error("HAProxy %s on new definitions: %s; tried again %s", did, ", ".join(refused), again)
+        else:
+            log.error("HAProxy %s on files that it had accepted, and no app is new", did)
+
     def _acceptable(self, document: Document) -> Acceptance:
         find = self._find_culprits
         return find_acceptable(self._decider, self._trial, document.rendering(), find_culprits=find)

@@ -27,6 +27,7 @@ from fastlb.fetching import Fetcher
 from fastlb.files import sweep
 from fastlb.haproxy import find_haproxy
 from fastlb.history import History
+from fastlb.hung_workers import HungWorkers
 from fastlb.inbox import Inbox, LinkEnded, Signalled
 from fastlb.journal import Journal
 from fastlb.keeping import Keeping
@@ -103,7 +104,8 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, history, board, link.beat if link else None)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
     reached_at = read_reached_at(args, environ)
-    with _signals(inbox), _admin_server(settings, board, inbox, tools, renderer, client, reached_at):
+    admin = _admin_server(settings, board, inbox, tools, renderer, client, reached_at)
+    with _signals(inbox), _hung_workers_ended(settings, journal), admin:
         if stream:
             stream.start()
         try:
@@ -178,6 +180,20 @@ def _store(settings: Settings, rules: Rules, *, expects_apps: bool) -> Store:
     guard = ShrinkGuard(settings.shrink_share, settings.shrink_least, settings.shrink_grace_s)
     keeping = Keeping(guard, lambda app: len(app.tasks) if may_be_wanted(app, rules) else 0)
     return Store(0.0 if settings.once else settings.empty_grace_s, expects_apps=expects_apps, keeping=keeping)
+
+
+@contextmanager
+def _hung_workers_ended(settings: Settings, journal: Journal) -> Iterator[None]:
+    """Have workers that hang ended; those of somebody else's HAProxy are left alone."""
+    if settings.once or settings.dry or settings.command:
+        yield
+        return
+    hung = HungWorkers(settings.paths.master_socket, journal)
+    hung.start()
+    try:
+        yield
+    finally:
+        hung.stop()
 
 
 def _runtime(settings: Settings) -> Runtime | None:

@@ -125,7 +125,8 @@ class Decider:
     def accepted(self, hap_ids: Collection[str] | None = None) -> None:
         """Learn that what was decided runs, of some apps or of all, so that their forms count as good.
 
-        Apps that changed without making a difference are among them.
+        Apps that changed without making a difference are among them. What is not written (an app without tasks) has
+        not been tried, so its form proves nothing.
         """
         accepted = self.changed & set(hap_ids) if hap_ids is not None else set(self.changed)
         self.changed -= accepted
@@ -133,8 +134,12 @@ class Decider:
         settled = {app_id for app_id in self._apps_changed if self.desired.known_as(app_id) not in self.changed}
         self._apps_changed -= settled
         apps = {app_id: self.store.app(app_id) for app_id in settled | members}
+        apps = {app_id: app for app_id, app in apps.items() if app is None or self._is_written(app_id)}
         mistakes = self._mistakes({self.desired.known_as(app_id) for app_id in apps})
         self.quarantine.accepted(apps, {app_id: len(texts) for app_id, texts in mistakes.items()})
+
+    def _is_written(self, app_id: str) -> bool:
+        return bool(self.document.part(self.desired.known_as(app_id)).written)
 
     def _look_at_changes(self) -> None:
         """Take over what store and quarantine say that has changed."""

@@ -2,7 +2,7 @@
 
 It must not know who beats or what follows from silence. Data flows: beats and looks, each with its time -> too long or
 not. A step that took long, because the machine was suspended or the container paused, counts as a short one: whoever
-could not listen cannot blame anybody for silence.
+could not listen cannot blame anybody for silence. No single step is enough, since what came meanwhile may lie unread.
 """
 
 from __future__ import annotations
@@ -30,6 +30,6 @@ class Silence:
         """Whether there has been none for longer than the limit."""
         if self._looked_at_s is None:
             return False
-        self._silent_s += min(now_s - self._looked_at_s, LONGEST_STEP_S)
+        self._silent_s += min(now_s - self._looked_at_s, LONGEST_STEP_S, self.limit_s / 2)
         self._looked_at_s = now_s
         return 0 < self.limit_s < self._silent_s

@@ -9,8 +9,11 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Protocol
 
+from fastlb.children import started_ticks
 from fastlb.errors import PublishError, RuntimeApiError
 from fastlb.external import reload_by_command
 from fastlb.files import publish
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUESTION_TIMEOUT_S = 5.0
+ENDED_WITHIN_S = 2.0
+LOOK_EVERY_S = 0.02
 STATES_TIMEOUT_S = 2.0
 """Those of 15,000 servers come within 40 ms; a reload waits for them, and does without."""
 
@@ -76,7 +81,8 @@ class SupervisedHAProxy:
         """Have it load the files on disk, even if it runs them already."""
         save_server_state(self._paths)
         stamps = self._files.stamps()
-        outcome = self._master.reload(self._timeout_s)
+        master_pid = self._link.haproxy_pid
+        outcome = self._seen_to_live(master_pid, self._master.reload(self._timeout_s))
         if outcome.ok:
             self._mark(stamps)
             self._files.keep()
@@ -85,6 +91,24 @@ class SupervisedHAProxy:
     def confirm(self) -> None:
         """Take note that HAProxy was changed live to what is on disk, so that a new controller need not reload."""
         self._mark(self._files.stamps())
+
+    def _seen_to_live(self, master_pid: int | None, outcome: ReloadOutcome) -> ReloadOutcome:
+        """Return the outcome, not ok if HAProxy ended all the same: on what it has checked, a worker may still fail.
+
+        Until 3.0 it takes its master and all other workers with it.
+        """
+        if outcome.ok and self._answers(outcome.worker_pid) and not _is_gone(master_pid):
+            return outcome
+        deadline_s = monotonic() + ENDED_WITHIN_S
+        while not (ended := _is_gone(master_pid) or _is_gone(outcome.worker_pid)) and monotonic() < deadline_s:
+            sleep(LOOK_EVERY_S)
+        return _ended(outcome) if ended else outcome
+
+    def _answers(self, worker_pid: int | None) -> bool:
+        try:
+            return worker_pid is not None and "Pid" in self._master.ask_worker(worker_pid, "show info")
+        except RuntimeApiError:
+            return False
 
     def _adopted(self) -> ReloadOutcome | None:
         try:
@@ -103,6 +127,14 @@ class SupervisedHAProxy:
             log.debug("it is not known how often HAProxy was reloaded: %s; a new controller will reload once", error)
         else:
             self._files.mark(master.pid, master.reloads, stamps)
+
+
+def _ended(outcome: ReloadOutcome) -> ReloadOutcome:
+    return replace(outcome, ok=False, refused=True, ended=True, log=f"HAProxy ended on them; {outcome.log}")
+
+
+def _is_gone(pid: int | None) -> bool:
+    return pid is not None and started_ticks(pid) is None
 
 
 class CommandHAProxy:

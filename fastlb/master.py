@@ -74,6 +74,10 @@ class ReloadOutcome:
     seconds: float
     worker_pid: int | None
     log: str
+    refused: bool = False
+    """Whether it is known that HAProxy cannot run on the files, though it has accepted them."""
+    ended: bool = False
+    """Whether HAProxy, with all that it served, ended on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,10 @@ class Master:
             serving = self.processes().serving
         except RuntimeApiError as reason:
             return ReloadOutcome(False, time.monotonic() - started, None, str(reason))
-        return ReloadOutcome(ok, time.monotonic() - started, serving.pid if serving else None, log)
+        # A worker that ended at once is in no list, and one from before serves as long as it may.
+        ok = ok and serving is not None and serving.reloads == 0
+        pid = serving.pid if serving else None
+        return ReloadOutcome(ok, time.monotonic() - started, pid, log, refused=not ok)
 
     def _reload(self, before: Process, deadline: float) -> tuple[bool, str]:
         asker = RuntimeApi(self._api.socket_path, max(deadline - time.monotonic(), POLL_EVERY_S))

@@ -10,7 +10,7 @@ ids of its members.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import deployment
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The form that was refused and why; ``entirely`` if its substitute was refused as well, or there was none."""
+    """The form that was refused and why; ``entirely`` if its substitute was refused as well, or there was none.
+
+    ``harmful``: HAProxy ended on it, so that it is not tried again unasked.
+    """
 
     form: App
     reason: str
     entirely: bool
+    harmful: bool = False
 
 
 class _Good(NamedTuple):
@@ -61,7 +65,8 @@ class Quarantine:
         refused = self._refused.get(app.id)
         if refused is None:
             return app
-        unchanged = app == refused.form if refused.entirely else _same_definition(app, refused.form)
+        any_change = refused.entirely and not refused.harmful
+        unchanged = app == refused.form if any_change else _same_definition(app, refused.form)
         if not unchanged:
             del self._refused[app.id]
             return app
@@ -88,6 +93,19 @@ class Quarantine:
             if app.id not in self._refused and (app.id not in self._good or self._good[app.id].form != app)
         }
 
+    def refuse_new(self, reason: str, apps: Sequence[App], *, harmful: bool) -> list[str]:
+        """Refuse all that is newly defined, since HAProxy does not run on some of it; return the ids of these apps.
+
+        Where everything is new nobody is refused: nothing would be left.
+        """
+        new = [app for app in apps if app.id not in self._refused and self._is_newly_defined(app)]
+        if len(new) == len(apps):
+            return []
+        for app in new:
+            self.refuse_form(app, reason)
+            self._refused[app.id] = replace(self._refused[app.id], harmful=harmful)
+        return [app.id for app in new]
+
     def refuse(self, hap_id: str, reason: str, apps: Sequence[App]) -> list[str]:
         """Refuse what HAProxy knows as ``hap_id``; return the ids of the apps of Marathon that this concerns.
 
@@ -108,10 +126,12 @@ class Quarantine:
         self._refused[app.id] = Refused(app, reason, entirely=not substitute)
         self._touched.add(app.id)
 
-    def release_all(self) -> None:
-        """Forget all refusals, so that every app is tried as it is."""
-        self._touched |= self._refused.keys()
-        self._refused.clear()
+    def release_all(self, *, harmful: bool = False) -> None:
+        """Forget refusals, so that every app is tried as it is; ``harmful``: those too on which HAProxy ended."""
+        released = {app_id for app_id, refused in self._refused.items() if harmful or not refused.harmful}
+        self._touched |= released
+        for app_id in released:
+            del self._refused[app_id]
 
     def accepted(self, apps: Mapping[str, App | None], mistakes: Mapping[str, int]) -> None:
         """Learn that ``apps`` were applied as they are, but for those refused; ``mistakes`` counts by app id.

@@ -216,6 +216,7 @@ class Reconciler:
         if number == signal.SIGHUP:
             log.info("SIGHUP: everything is read, rendered and tried again")
             self._decider.store.release()
+            self._decider.quarantine.release_all(harmful=True)
             self._read_policy()
             self._resync()
         elif number == signal.SIGUSR1:

@@ -324,6 +324,8 @@ class Rollout:
         )
         if not outcome.ok:
             self.running.unknown("HAProxy could not load the last files")
+            if outcome.refused:
+                self._admission.refuse_what_is_new(ended=outcome.ended)
             log.error("HAProxy could not load the new files (%s): %s; tried again", plan.why_reload, outcome.log)
             return False
         self._have_loaded(document)
