@@ -127,7 +127,7 @@ def _subject(newest: App, decider: Decider) -> Subject:
 def _why_unused(app: App, decider: Decider) -> Reason:
     refused = decider.quarantine.refused.get(app.id)
     if refused is not None:
-        return Reason("refused", f"it is refused: {refused.reason}; the app is left out until it changes")
+        return Reason("refused", f"{refused.reason}; it is left out until it changes")
     if decider.desired.known_as(app.id)[1:] == decider.rules.framework_name:
         return Reason("framework", "FRAMEWORK_NAME says that it is the framework itself, which is never exposed")
     if is_unasked_self(app.id, app.labels, decider.rules.own_app):
@@ -152,7 +152,7 @@ def _problems(newest: App, subject: Subject, decider: Decider) -> Iterator[Reaso
         yield subject.blocked
     elif refused is not None:
         yield Reason(
-            "refused", f"its newest form is refused: {refused.reason}; its last good form is in use until it changes"
+            "refused", f"its newest form is not used: {refused.reason}; its last good form stays until it changes"
         )
     if newest.id in decider.store.kept:
         yield Reason("kept", KEPT)
@@ -163,8 +163,8 @@ def _problems(newest: App, subject: Subject, decider: Decider) -> Iterator[Reaso
             yield Reason("deployment", f"app {note.app_id} of its deployment group is left out: {note.text}")
     if not subject.ports:
         assigned = subject.app.mode == "container" and decider.rules.assigns_ports and subject.blocked is None
-        later = "; it is assigned some as soon as it has a task" if assigned else ""
-        yield Reason("no port", f"it has no service port{later}")
+        said = "it is assigned some as soon as it has a task" if assigned else "its definition asks for none"
+        yield Reason("no port", f"it has no service port; {said}")
 
 
 def _waiting(hap_id: str, decider: Decider, running: Running | None) -> Iterator[Reason]:

@@ -18,7 +18,7 @@ from fastlb.printable import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from fastlb.explanation import Change, LabelReport, ServerNow, ServiceReport, TaskReport
+    from fastlb.explanation import Change, LabelReport, Reason, ServerNow, ServiceReport, TaskReport
 
 LONGEST_VALUE = 300  # characters
 
@@ -49,7 +49,7 @@ def as_text(found: Explanation | Unknown | Sequence[str]) -> str:
 def _unknown(unknown: Unknown) -> Iterator[str]:
     yield f"Marathon has no app {harmless(unknown.app_id)}"
     if unknown.nearest:
-        yield f"it has {', '.join(map(harmless, unknown.nearest))}"
+        yield f"did you mean {', '.join(map(harmless, unknown.nearest))}?"
 
 
 def _explanation(explanation: Explanation) -> Iterator[str]:
@@ -60,9 +60,12 @@ def _explanation(explanation: Explanation) -> Iterator[str]:
         yield f"  deployment group {harmless(explanation.known_as)} of {members}"
     for problem in explanation.problems:
         yield f"  ! {harmless(problem.text)}"
+    for label in explanation.labels:
+        if label.problem and not any(label.name in each.why_not.text for each in explanation.services if each.why_not):
+            yield f"  ! label {harmless(label.name)}: {harmless(label.problem)}"
     for service in explanation.services:
         yield ""
-        yield from _service(service)
+        yield from _service(service, explanation.problems)
     yield from _titled("tasks", [_task(task) for task in explanation.tasks])
     yield from _titled("servers as HAProxy sees them now", [_server(server) for server in explanation.servers])
     yield from _titled("labels", [line for label in explanation.labels for line in _label(label)])
@@ -77,11 +80,18 @@ def _titled(title: str, lines: Sequence[str]) -> Iterator[str]:
         yield from (f"  {line}" for line in lines)
 
 
-def _service(service: ServiceReport) -> Iterator[str]:
+def _service(service: ServiceReport, problems: Sequence[Reason]) -> Iterator[str]:
     port = "without a port" if service.port is None else f"port {service.port}"
     if service.port != service.declared_port:
         port += f" (label PORT; Marathon says {service.declared_port})"
-    state = "exposed" if service.why_not is None else f"not exposed: {harmless(service.why_not.text)}"
+    why = (
+        "for the reason above"
+        if service.why_not in problems
+        else harmless(service.why_not.text)
+        if service.why_not
+        else ""
+    )
+    state = f"not exposed: {why}" if why else "exposed"
     yield f"service {service.index}, {port}{f', {service.mode}' if service.mode else ''}: {harmless(state)}"
     if service.vhosts:
         hosts = ", ".join(repr(host) if not host.isprintable() or not host.strip() else host for host in service.vhosts)
@@ -98,14 +108,14 @@ def _service(service: ServiceReport) -> Iterator[str]:
 
 def _task(task: TaskReport) -> str:
     places = ", ".join(f"{place} (service {index})" for index, place in task.places)
-    state = task.state or "no state"
-    why = f": {task.why}" if task.why else ""
-    return harmless(f"{task.verdict:<8}  {task.id or 'no id'}  {task.host or 'no host'}  {state}  {places}{why}")
+    what = [task.id or "no id", task.host or "no host", task.state or "no state", *([places] if places else [])]
+    return harmless(f"{task.verdict:<8}  {'  '.join(what)}{f': {task.why}' if task.why else ''}")
 
 
 def _server(server: ServerNow) -> str:
     check = f", check {server.check}" if server.check else ""
     load = f"{server.sessions} connection(s), {server.queued} waiting"
+    load += ", out of service" if server.status == "MAINT" else ""
     return harmless(f"{server.status:<8}  {server.address}  {server.name} for {server.for_s} s{check}; {load}")
 
 

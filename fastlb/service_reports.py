@@ -106,8 +106,8 @@ def _why_not(service: Service, subject: Subject, placed: Sequence[Placed], decid
     if not options.enabled:
         label = f"HAPROXY_{service.port_index}_ENABLED"
         value = subject.app.labels.get(label)
-        said = "there is none, which --strict-mode needs" if value is None else f"it says {value!r}"
-        return Reason("disabled", f"label {label} does not enable it: {said}")
+        said = f"--strict-mode needs label {label}: true, and there is no such label"
+        return Reason("disabled", said if value is None else f"label {label} is {value!r}, which does not enable it")
     if not any(index == service.port_index for each in placed for index, _ in each.places):
         return _without_servers(subject.app, placed)
     sources: tuple[tuple[ReasonKind, Sequence[Note]], ...] = (
@@ -125,10 +125,10 @@ def _without_servers(app: App, placed: Sequence[Placed]) -> Reason:
     if not placed:
         scaled = " and is scaled to 0 instances" if app.instances == 0 else ""
         return Reason("no task", f"the app has no tasks{scaled}")
-    reasons = Counter(each.out or "they have no port for it" for each in placed).most_common()
-    said = "; ".join(f"{count}: {reason}" for reason, count in reasons[:SHOWN_REASONS])
+    reasons = Counter(each.out or "it has no port for this service" for each in placed).most_common()
+    said = "; ".join(f"{count} because {reason}" for reason, count in reasons[:SHOWN_REASONS])
     more = f"; and {len(reasons) - SHOWN_REASONS} more reasons" if len(reasons) > SHOWN_REASONS else ""
-    return Reason("no server", f"none of the app's {len(placed)} task(s) takes requests for it ({said}{more})")
+    return Reason("no server", f"none of the app's {len(placed)} task(s) takes requests for it: {said}{more}")
 
 
 def _unusable(index: int, port: int | None, why: Reason) -> ServiceReport:

@@ -129,7 +129,7 @@ def servers_of(door: FrontDoor, app_id: str) -> list[dict]:
 @pytest.mark.parametrize(
     ("path", "status", "said"),
     [
-        ("/_fastlb/explain?app=/wbe", 404, "it has /web"),
+        ("/_fastlb/explain?app=/wbe", 404, "did you mean /web?"),
         ("/_fastlb/explain", 400, "which app?"),
         (f"/_fastlb/explain?app=/{'x' * 3000}", 400, "which app?"),
         ("/_fastlb/explain?app=%1b%5b31m%3Cscript%3E%00", 404, r"\x1b[31m<script>\x00"),
@@ -172,7 +172,7 @@ def test_the_command_asks_the_running_fastlb(shared):
     found = run("/web")
     assert (found.returncode, found.stdout.startswith("app /web: exposed")) == (0, True), found.stderr
     assert json.loads(run("/web", "--json").stdout)["known_as"] == "/web"
-    assert (run("/wbe").returncode, run("/wbe").stdout) == (1, "Marathon has no app /wbe\nit has /web\n")
+    assert (run("/wbe").returncode, run("/wbe").stdout) == (1, "Marathon has no app /wbe\ndid you mean /web?\n")
     assert run("--all-problems").stdout.startswith("app /bad")
 
 

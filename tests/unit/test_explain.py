@@ -37,8 +37,12 @@ BROKEN = {
     "group": (app(labels={"HAPROXY_GROUP": "internal,dmz"}), (), "its groups are 'internal', 'dmz', and --group takes"),
     "no group": (app(labels={"HAPROXY_GROUP": None}), (), "it is in no group, and --group takes external"),
     "own group": (app(labels={"HAPROXY_0_GROUP": "internal"}), (), "its groups are 'internal'"),
-    "strict": (app(), ("--strict-mode",), "HAPROXY_0_ENABLED does not enable it: there is none, which --strict-mode"),
-    "disabled": (app(labels={"HAPROXY_0_ENABLED": "1"}), (), "label HAPROXY_0_ENABLED does not enable it: it says '1'"),
+    "strict": (app(), ("--strict-mode",), "--strict-mode needs label HAPROXY_0_ENABLED: true"),
+    "disabled": (
+        app(labels={"HAPROXY_0_ENABLED": "1"}),
+        (),
+        "label HAPROXY_0_ENABLED is '1', which does not enable it",
+    ),
     "udp": (app(portDefinitions=[{"port": 1, "protocol": "udp"}]), (), "it speaks UDP only"),
     "label": (app(labels={"HAPROXY_0_PORT": "http"}), (), "label HAPROXY_0_PORT is 'http', an integer is needed"),
     "group label": (app(labels={"HAPROXY_GROUP": 5}), (), "label HAPROXY_GROUP is 5, a text is needed"),
@@ -123,7 +127,7 @@ def test_a_task_with_too_few_ports_serves_the_services_that_it_has_ports_for():
     explanation = explained(app(ports=[10000, 10001], tasks=[task(ports=[31000])]))
     assert [one.places for one in explanation.tasks] == [((0, "127.0.0.2:31000"),)]
     ((_, text),) = why_not(explanation)
-    assert "they have no port for it" in text
+    assert "1 because it has no port for this service" in text
 
 
 def test_tasks_of_a_deployment_group_drain_and_the_group_is_named():
@@ -173,7 +177,9 @@ def test_an_app_that_gets_its_ports_assigned_shows_them():
 
 def test_an_app_without_ports_says_so():
     explanation = explained(app(ports=[]))
-    assert [(each.kind, each.text) for each in explanation.problems] == [("no port", "it has no service port")]
+    assert [(each.kind, each.text) for each in explanation.problems] == [
+        ("no port", "it has no service port; its definition asks for none")
+    ]
 
 
 def test_the_framework_itself_is_never_exposed():
@@ -215,7 +221,7 @@ def test_an_app_whose_new_form_is_refused_shows_the_form_in_use_and_the_labels_a
     decider.decide()
     explanation = explain("/web", decider)
     assert explanation.services[0].vhosts == ("old.test",)
-    assert "HAProxy says: no; its last good form is in use" in explanation.problems[0].text
+    assert "HAProxy says: no; its last good form stays" in explanation.problems[0].text
     assert [each.value for each in explanation.labels if each.name == "HAPROXY_0_VHOST"] == ["new.test"]
 
 

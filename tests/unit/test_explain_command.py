@@ -50,7 +50,7 @@ def test_all_problems_are_a_line_each(ask):
 
 
 def test_an_unknown_app_ends_with_1_and_the_nearest_id(ask):
-    assert ask("/wbe") == (1, "Marathon has no app /wbe\nit has /web\n")
+    assert ask("/wbe") == (1, "Marathon has no app /wbe\ndid you mean /web?\n")
 
 
 @pytest.mark.parametrize("words", [(), ("/web", "--all-problems")])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from fastlb.explain import explain
 from fastlb.explain_text import as_json, as_text, harmless
-from fastlb.explanation import Change, Unknown
+from fastlb.explanation import Change, ServerNow, Unknown
 from fastlb.history import History
 from tests.fakes.apps import app, task
 from tests.unit.test_explain import deciding
@@ -55,7 +56,7 @@ def test_everything_is_in_the_text():
     for part in (
         "app /web: exposed",
         "service 0, port 10000, http: exposed\n  vhosts a.test\n  listens on *:10000, backend web_10000\n  1 server(s)",
-        "service 1, port 10001, tcp: not exposed: label HAPROXY_1_ENABLED does not enable it: it says 'no'",
+        "service 1, port 10001, tcp: not exposed: label HAPROXY_1_ENABLED is 'no', which does not enable it",
         "in        task.1  127.0.0.2  TASK_RUNNING  127.0.0.2:31000 (service 0)",
         "HAPROXY_0_VHOST = 'a.test'\n      host names",
         "1970-01-01 00:00:00 UTC  reload, 0.250 s after the event: new backend web_10000 (app /web)",
@@ -69,8 +70,38 @@ def test_a_port_that_a_label_changed_says_so():
     assert "port 8080 (label PORT; Marathon says 10000)" in text
 
 
+def test_what_is_wrong_with_a_label_is_said_at_the_top_and_once():
+    text = as_text(explain("/web", deciding(app("/web", labels={"HAPROXY_0_VHOTS": "a", "HAPROXY_0_PORT": "x"}))))
+    top = text.partition("\ntasks\n")[0]
+    assert "\n  ! label HAPROXY_0_VHOTS: no label has this name; did you mean HAPROXY_0_VHOST?\n" in top
+    assert top.count("HAPROXY_0_PORT is 'x'") == 1
+
+
+def test_why_nothing_of_an_app_is_used_is_said_once():
+    decider = deciding(app("/web"))
+    decider.quarantine.refuse("/web", "HAProxy says: no", decider.store.apps)
+    decider.decide()
+    text = as_text(explain("/web", decider))
+    assert text.startswith("app /web: not exposed\n  ! HAProxy says: no; it is left out until it changes\n")
+    assert "service 0, port 10000, tcp: not exposed: for the reason above\n" in text
+    assert text.count("HAProxy says") == 1
+
+
+def test_why_no_task_counts_is_counted_and_a_task_without_a_port_has_no_gap():
+    tasks = [task(number, state=state) for number, state in enumerate(("TASK_STAGING", "TASK_STAGING", "TASK_KILLING"))]
+    text = as_text(explain("/web", deciding(app("/web", tasks=tasks))))
+    assert "3 task(s) takes requests for it: 2 because its state is TASK_STAGING; 1 because its state is TASK_K" in text
+    assert "TASK_STAGING: its state is TASK_STAGING\n" in text
+
+
+def test_a_server_that_haproxy_still_has_after_its_task_went_is_out_of_service():
+    gone = ServerNow("web_10000", "s", "127.0.0.2:31000", "MAINT", "", 0, 0, 4)
+    text = as_text(replace(explain("/web", deciding(app("/web"))), servers=(gone,)))
+    assert "MAINT     127.0.0.2:31000  s for 4 s; 0 connection(s), 0 waiting, out of service" in text
+
+
 def test_an_unknown_app_and_a_cluster_without_problems():
-    assert as_text(Unknown("/wbe", ("/web",))) == "Marathon has no app /wbe\nit has /web\n"
+    assert as_text(Unknown("/wbe", ("/web",))) == "Marathon has no app /wbe\ndid you mean /web?\n"
     assert json.loads(as_json(Unknown("/wbe", ("/web",)))) == {"app_id": "/wbe", "nearest": ["/web"]}
     assert (as_text([]), as_json([])) == ("nothing is left out\n", "[]\n")
 
