@@ -86,7 +86,8 @@ cdef inline bint _same(Text one, Text other) noexcept:
 
 
 cdef inline char *_put(char *at, Text text) noexcept:
-    memcpy(at, text.data, text.size)
+    if text.size:  # of nothing, either place may be nowhere
+        memcpy(at, text.data, text.size)
     return at + text.size
 
 
@@ -118,7 +119,8 @@ cdef int _make_room(Buffer *out, Py_ssize_t size) except -1:
 
 cdef str _text_of(Buffer *out):
     cdef str text = PyUnicode_New(out.size, 127)
-    memcpy(PyUnicode_1BYTE_DATA(text), out.data, out.size)
+    if out.size:
+        memcpy(PyUnicode_1BYTE_DATA(text), out.data, out.size)
     return text
 
 

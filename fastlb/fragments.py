@@ -148,8 +148,13 @@ class _Single:
         else:
             checks, backend_steps = [""], recipe.backend
         own = [self._fill_all(steps) for steps in (recipe.userlist, FRONTEND, backend_steps)]
-        texts = (http, app_id_rule, "".join(checks), *own, *https)
-        return _fragment(self.service, recipe, texts, self._servers(checks), tuple(self.remarks))
+        servers, *texts = map(self._ended, (self._servers(checks), http, app_id_rule, *own, *https))
+        texts.insert(CHECK.start, "".join(checks))
+        return _fragment(self.service, recipe, texts, servers, tuple(self.remarks))
+
+    def _ended(self, text: str) -> str:
+        """End the last line: a template label that leaves it open would write into the line of whoever comes next."""
+        return f"{text}\n" if self.own and text and not text.endswith("\n") else text
 
     def _offer_check(self) -> None:
         try:

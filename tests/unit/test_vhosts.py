@@ -9,7 +9,7 @@ from fastlb.errors import TemplateError
 from fastlb.fragments import FragmentWriter
 from fastlb.templates import NAMES, Catalogue, Source
 from fastlb.vhosts import FirstUse, HostEntry
-from tests.fakes.apps import app, catalogue_of, desired, rules_of
+from tests.fakes.apps import app, catalogue_of, desired, rendered, rules_of
 
 FIRST = FirstUse(http_map=True, https_map=True, appid_map=True, of_app=True)
 LATER = FirstUse(http_map=False, https_map=False, appid_map=False, of_app=False)
@@ -129,7 +129,7 @@ def test_the_cleaned_host_name_is_that_of_the_first_host_and_has_no_port():
 
 def test_host_names_are_not_stripped():
     found = rules({"VHOST": "a, b,", "HTTP_FRONTEND_ACL_ONLY": "<{hostname}>", "HTTP_FRONTEND_ROUTING_ONLY": ""})
-    assert found.http == "<a>< b><>"
+    assert found.http == "<a>< b><>\n"
 
 
 @pytest.mark.parametrize("labels", [{}, {"VHOST": ""}])
@@ -171,7 +171,14 @@ def test_hosts_enter_the_domain_map_whether_or_not_the_rule_is_written(word, ent
 def test_a_map_rule_that_a_label_cannot_fill_falls_back_to_the_global_text():
     labels = {"VHOST": "a", "HTTP_FRONTEND_ACL": "{hostname}", "HTTPS_FRONTEND_ACL": "<{hostname}>"}
     found = rules(labels, "--haproxy-map")
-    assert (found.http, found.https) == ("MAP_HTTP_FRONTEND_ACL ", "<a>")
+    assert (found.http, found.https) == ("MAP_HTTP_FRONTEND_ACL \n", "<a>\n")
+
+
+def test_a_label_that_leaves_its_last_line_open_does_not_write_into_the_line_of_the_next_app():
+    open_line = app("/a", [10001], {"HAPROXY_0_HTTP_FRONTEND_APPID_ACL": "  # mine", "HAPROXY_0_MODE": "http"})
+    lines = rendered([open_line, app("/b", [10002], {"HAPROXY_0_MODE": "http"})]).config.split("\n")
+    assert "  # mine" in lines
+    assert "  acl app__b hdr(x-marathon-app-id) -i /b" in lines
 
 
 def test_without_the_grouped_table_no_host_enters_it():
