@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fastlb.zdd.outcomes import Code
-from tests.fakes.front_door import until
+from tests.fakes.front_door import app, until
 from tests.zdd.sizes import IS_LONG, SIZES, TABLE, Row
-from tests.zdd.stage import Watch, staged
+from tests.zdd.stage import PORT, Watch, staged
 from tests.zdd.tasks import SICK
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ MOST_BEYOND = 0.2 if IS_LONG else 0.5
 
 SPLIT = SIZES.instances // 4 or 1
 FIRST_KILL_S = 1.0, 6.0
+OTHERS_EVERY_S = 4.0
 
 
 @pytest.fixture
@@ -96,8 +98,30 @@ def killed_and_resumed(stage: Stage) -> None:
     assert not before & set(stage.instances())
 
 
+def swap_among_others(stage: Stage) -> None:
+    """Replace the app while others come and go, for each of which HAProxy is reloaded."""
+    over = threading.Event()
+    others = threading.Thread(target=come_and_go, args=(stage, over))
+    others.start()
+    try:
+        swap(stage)
+    finally:
+        over.set()
+        others.join()
+
+
+def come_and_go(stage: Stage, over: threading.Event) -> None:
+    while not over.wait(OTHERS_EVERY_S):
+        stage.marathon.create_app(app("guest", PORT + 1, instances=1))
+        over.wait(OTHERS_EVERY_S)
+        stage.marathon.delete_app("/guest")
+
+
+DEPLOYMENTS = [swap, split_then_all, split_then_back, rolled_back, killed_and_resumed]
+
+
 @pytest.mark.usefixtures("_one_app")
-@pytest.mark.parametrize("deploy", [swap, split_then_all, split_then_back, rolled_back, killed_and_resumed])
+@pytest.mark.parametrize("deploy", [*DEPLOYMENTS, swap_among_others] if IS_LONG else DEPLOYMENTS)
 def test_no_request_fails(stage: Stage, deploy: Callable[[Stage], None]) -> None:
     row = Row(deploy.__name__.replace("_", " "), len(stage.doors))
     TABLE.add(row)
