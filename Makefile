@@ -23,7 +23,7 @@ SAY_EXTRA := import sys, tomllib; from pathlib import Path; \
 CHECKED := fastlb tests benchmarks docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test reach zdd container lint format bench package docs develop clean
+.PHONY: help demo test reach soak zdd container lint format bench package docs develop clean
 .DELETE_ON_ERROR:
 
 help: ## show what there is to do
@@ -38,6 +38,9 @@ test: $(VENV)/.has-demo,test,lint ## run the tests; TESTS="tests/unit" runs some
 
 reach: $(VENV)/.has-demo,test,lint ## live changes and reloads under load, the long form: a quarter of an hour
 	REACH=long $(VENV)/bin/python -m pytest -q tests/reach $(ARGS)
+
+soak: $(VENV)/.has-demo,test,lint ## change, load and mishaps for long; ARGS="--minutes 120 --apps 5000"
+	$(VENV)/bin/python -m tests.soak $(ARGS)
 
 container: $(VENV)/.has-demo,test,lint ## build the image and try it, as root; CONTAINER_ENGINE names an engine
 	CONTAINER=1 $(VENV)/bin/python -m pytest -q -rP --timeout 900 tests/container $(ARGS)

@@ -26,7 +26,7 @@ HOT_PATH = [name for name, each in vars(kernel).items() if callable(each) and no
 
 
 TESTS = Path(__file__).parent
-UNDER_LOAD = {"reach", "faults", "zdd"}
+UNDER_LOAD = {"reach", "faults", "soak", "zdd"}
 """Folders whose tests count failed requests and milliseconds."""
 
 
