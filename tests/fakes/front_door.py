@@ -42,7 +42,18 @@ WITHIN_S = 20.0
 STOP_WITHIN_S = 30.0
 IN_LISTS = frozenset({"tasks"})
 """What fastlb has embedded when it reads all apps."""
-FOREIGN = ("FASTLB_", "HAPROXY_", "MARATHON_", "VAULT_", "DCOS_", "POLL_", "SYSLOG_", "FRAMEWORK_", "LIBPROCESS_", "MESOS_")
+FOREIGN = (
+    "FASTLB_",
+    "HAPROXY_",
+    "MARATHON_",
+    "VAULT_",
+    "DCOS_",
+    "POLL_",
+    "SYSLOG_",
+    "FRAMEWORK_",
+    "LIBPROCESS_",
+    "MESOS_",
+)
 """Variables that fastlb would take for its own."""
 QUICK = ("--settle", "0.01", "--settle-max", "0.1", "--max-backoff", "0.2", "--stop-grace", "2")
 
