@@ -117,10 +117,9 @@ class Stage:
         """Return the apps of the group as Marathon shows them, tasks included; whatever else there is is zdd's own."""
 
         def read(service: Service) -> list[bytes]:
-            cluster = service.cluster
-            return [
-                shapes.app_bytes(each, cluster.world.dialect, frozenset({"tasks"})) for each in cluster.apps.values()
-            ]
+            apps, dialect = service.cluster.apps.values(), service.cluster.world.dialect
+            members = [each for each in apps if GROUP_LABEL in each.definition.labels]
+            return [shapes.app_bytes(each, dialect, frozenset({"tasks"})) for each in members]
 
         return [orjson.loads(each) for each in self.marathon.call(read)]
 
