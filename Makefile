@@ -23,7 +23,7 @@ SAY_EXTRA := import sys, tomllib; from pathlib import Path; \
 CHECKED := fastlb tests benchmarks docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test reach soak zdd container lint format bench package docs develop clean
+.PHONY: help demo test reach faults soak zdd container lint format bench package docs develop clean
 .DELETE_ON_ERROR:
 
 help: ## show what there is to do
@@ -47,6 +47,9 @@ container: $(VENV)/.has-demo,test,lint ## build the image and try it, as root; C
 
 zdd: $(VENV)/.has-demo,test,lint ## deployments under load, the long form: most of an hour
 	ZDD=long $(VENV)/bin/python -m pytest -q tests/zdd $(ARGS)
+
+faults: $(VENV)/.has-demo,test,lint ## faults under load, the long form, which writes docs/faults.md: half an hour
+	FAULTS=long FAULTS_PAGE=docs/faults.md $(VENV)/bin/python -m pytest -q tests/faults $(ARGS)
 
 lint: $(VENV)/.has-demo,test,lint ## check style and types
 	$(VENV)/bin/ruff check $(CHECKED)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import sys
 from contextlib import contextmanager
@@ -90,8 +89,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     marathon = read_marathon(args, environ)
     client = MarathonClient(marathon)
     fetcher = Fetcher(client, Asking(settings.bulk_threshold), inbox)
-    journal = Journal(Path(named) if (named := os.environ.get(JOURNAL)) else None)
-    history, board = History(), Board()
+    history, board, journal = History(), Board(), Journal(Path(named) if (named := environ.get(JOURNAL)) else None)
     tools = Tools(
         trial=Trial(None if settings.skip_validation else haproxy, rules.haproxy_dir, settings.validation_timeout_s),
         applier=applier,

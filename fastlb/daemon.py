@@ -11,9 +11,11 @@ import logging
 import os
 import pickle
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastlb import supervisor
+from fastlb.claim import claimed
 from fastlb.errors import FastlbError
 
 if TYPE_CHECKING:
@@ -33,7 +35,10 @@ def run_daemon(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if runs_alone(args):
         from fastlb.controller import run_controller
 
-        return run_controller(args, environ)
+        if args.dry or args.once:  # a pass may be made beside a daemon, whose HAProxy it reloads
+            return run_controller(args, environ)
+        with claimed(Path(args.haproxy_config).parent):
+            return run_controller(args, environ)
     return supervisor.run(_in_child(lambda: _checked(args, environ)))
 
 

@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 LOOKUP_TIMEOUT_S = 5.0
 LOOKUP_THREADS = 16
+SILENT_FOR_S = 30.0
+"""So long the loop does not wait for a name again for which it has waited in vain."""
 
 
 class Resolver:
@@ -29,6 +31,8 @@ class Resolver:
     def __init__(self, capacity: int) -> None:
         self._capacity = max(capacity, 1)
         self._known: OrderedDict[str, str] = OrderedDict()
+        self._silent: dict[str, float] = {}
+        """Names about which no name server said anything in time, and until when they are not asked for again."""
         self._unknown: set[str] = set()
 
     def addresses(self, names: Iterable[str]) -> dict[str, str]:
@@ -37,7 +41,9 @@ class Resolver:
         found = {name: self._known[name] for name in wanted & self._known.keys()}
         for name in found:
             self._known.move_to_end(name)
-        fresh = _look_up(wanted - found.keys())
+        self._silent = {name: until_s for name, until_s in self._silent.items() if until_s > monotonic()}
+        fresh, silent = _look_up(wanted - found.keys() - self._silent.keys())
+        self._silent |= dict.fromkeys(silent, monotonic() + SILENT_FOR_S)
         self._known.update(fresh)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
@@ -50,8 +56,11 @@ class Resolver:
         return found | fresh
 
 
-def _look_up(names: set[str]) -> dict[str, str]:
-    """Look ``names`` up side by side. A thread that hangs in the C library is left behind; it ends with its lookup."""
+def _look_up(names: set[str]) -> tuple[dict[str, str], set[str]]:
+    """Look ``names`` up side by side; return the addresses, and the names about which nothing is known in time.
+
+    A thread that hangs in the C library is left behind; it ends with its lookup.
+    """
     waiting: SimpleQueue[str] = SimpleQueue()
     answers: SimpleQueue[tuple[str, str | None]] = SimpleQueue()
     for name in names:
@@ -59,15 +68,17 @@ def _look_up(names: set[str]) -> dict[str, str]:
     for _ in range(min(LOOKUP_THREADS, len(names))):
         threading.Thread(target=_work, args=(waiting, answers), daemon=True).start()
     found: dict[str, str] = {}
+    silent = set(names)
     deadline = monotonic() + LOOKUP_TIMEOUT_S
     for _ in names:
         try:
             name, address = answers.get(timeout=max(0.0, deadline - monotonic()))
         except Empty:
             break
+        silent.discard(name)
         if address is not None:
             found[name] = address
-    return found
+    return found, silent
 
 
 def _work(waiting: SimpleQueue[str], answers: SimpleQueue[tuple[str, str | None]]) -> None:

@@ -42,6 +42,7 @@ from fastlb.children import (
     make_expendable,
     tie_to,
 )
+from fastlb.claim import claimed
 from fastlb.controller_link import LINK_FD, ControllerLink
 from fastlb.errors import ExitCode, HAProxyError, PublishError, RuntimeApiError
 from fastlb.files import publish, read_text
@@ -110,9 +111,9 @@ class Orders:
 def run(orders: Orders) -> ExitCode:
     """Supervise until SIGTERM or SIGINT, then end everything.
 
-    Raises HAProxyError if `run_dir` cannot be used, or another supervisor uses it.
+    Raises HAProxyError if `run_dir` cannot be used, or another one uses it or the files.
     """
-    with _claim(orders.run_dir), selectors.DefaultSelector() as selector:
+    with _claim(orders.run_dir), claimed(orders.config.parent), selectors.DefaultSelector() as selector:
         become_subreaper()
         return Supervisor(orders, selector).run()
 

@@ -8,6 +8,7 @@ from fastlb.simulator.faults import WRONG_JSONS, Fault
 from fastlb.simulator.settings import SimulatorSettings
 from fastlb.simulator.world import Delays
 from tests.faults.catalogue import fault
+from tests.faults.sizes import SIZES
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
@@ -75,6 +76,40 @@ def garbage(scene: Scene) -> None:
     scene.expect(
         "cannot be read: .*answered HTML", "cannot be read: .*JSON that is no object", "Marathon can be read again"
     )
+
+
+@fault("Marathon answers that there are no apps")
+def empty(scene: Scene) -> None:
+    """It is not believed for a while, and soon forgotten when the apps are back."""
+    scene.up()
+    with scene.fault():
+        scene.cluster.arm(Fault.NO_APPS)
+        scene.cluster.cut_streams()
+        scene.until_said("no apps at all|too much is missing")
+        scene.hold(3, 60)
+        scene.cluster.clear()
+        scene.cluster.cut_streams()
+    scene.expect("no apps at all|too much is missing")
+
+
+@fault("Half of all apps vanish at once")
+def half_vanish(scene: Scene) -> None:
+    """They are kept and warned of; SIGHUP says that they are gone indeed."""
+    scene.up()
+    gone = [f"/other{number}" for number in range(SIZES.others * 2 // 3)]
+    with scene.fault():
+        scene.cluster.arm(Fault.LOST_EVENTS)
+        for app_id in gone:
+            scene.cluster.delete_app(app_id)
+        scene.cluster.wait_idle()
+        scene.cluster.clear()
+        scene.cluster.cut_streams()
+        scene.until_said("too much is missing at once")
+        scene.hold(3, 60)
+        assert len(scene.door.routed()) >= SIZES.others + 2
+        scene.reread()
+        scene.until(lambda: len(scene.door.routed()) <= SIZES.others + 2 - len(gone))
+    scene.expect("too much is missing at once in what Marathon answers: .* app.s., .* are kept for .* or until SIGHUP")
 
 
 def said_no(scene: Scene, since: int) -> bool:

@@ -55,6 +55,11 @@ class Scene:
         self.door.up(self.marathon, "--haproxy-map", *flags, **environment)
         self.wait_until_steady()
 
+    def up_again(self, *flags: str) -> None:
+        """Start fastlb once more, after it was stopped."""
+        self.door.up(self.marathon, "--haproxy-map", *flags)
+        self.wait_until_steady()
+
     @contextlib.contextmanager
     def fault(self, *, guest: bool = True) -> Iterator[None]:
         """Have requests go on; at the end wait until what is changed then is served. No ``guest``: no new app."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults import machine, marathon, processes, stream  # noqa: F401 - they fill the table
+from tests.faults import machine, marathon, processes, stream, versions  # noqa: F401 - they fill the table
 from tests.faults.catalogue import FAULTS
 from tests.faults.sizes import SIZES
 
