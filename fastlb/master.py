@@ -124,7 +124,8 @@ class Master:
         return ReloadOutcome(ok, time.monotonic() - started, pid, log, refused=not ok)
 
     def _reload(self, before: Process, deadline: float) -> tuple[bool, str]:
-        asker = RuntimeApi(self._api.socket_path, max(deadline - time.monotonic(), POLL_EVERY_S))
+        # Time is left for the counters: a master that became an older one never answers, but has loaded all the same.
+        asker = RuntimeApi(self._api.socket_path, max((deadline - time.monotonic()) * 0.8, POLL_EVERY_S))
         try:
             reply = asker.ask("reload")
         except RuntimeApiError as reason:
