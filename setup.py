@@ -3,6 +3,9 @@
 ``FASTLB_BUILD_EXTENSION`` is the switch: ``0`` forbids the extension, ``1`` demands it (a failed build then fails
 the installation). Unset: it is built where a C compiler works, and left out with a message where none does; which
 one runs is logged at every start of fastlb.
+
+``FASTLB_SANITIZE=1`` builds it with AddressSanitizer and UBSan, for tests alone; `make sanitize` sets it. It runs only
+in a Python that was started with the sanitizers loaded before it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,11 @@ SWITCH = "FASTLB_BUILD_EXTENSION"
 wish = os.environ.get(SWITCH, "")
 if wish not in {"", "0", "1"}:
     raise SystemExit(f"{SWITCH}={wish!r}: 0 forbids the extension, 1 demands it, unset builds it where possible")
+
+sanitize = os.environ.get("FASTLB_SANITIZE", "") == "1"
+CHECKS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+# -g0: what debuggers want is four times as big as the rest.
+COMPILE = ["-O1", "-g", "-fno-omit-frame-pointer", *CHECKS] if sanitize else ["-O2", "-g0"]
 
 
 class BuildSpeedups(build_ext):
@@ -45,9 +53,12 @@ speedups = Extension(
     # Built anew when one of these changes; a source distribution holds them because they are named here.
     depends=sorted(map(str, Path("fastlb").glob("_speedups_*.pxi"))),
     optional=wish != "1",
-    # -g0: what debuggers want is four times as big as the rest.
-    extra_compile_args=["-O2", "-g0"],
+    extra_compile_args=COMPILE,
+    extra_link_args=CHECKS if sanitize else [],
 )
+if sanitize:
+    # No index, no None and no view is taken on trust, whatever the source says of it.
+    speedups.cython_directives = dict.fromkeys(["boundscheck", "wraparound", "nonecheck", "initializedcheck"], True)
 setup(
     ext_modules=[] if wish == "0" else [speedups],
     cmdclass={"build_ext": BuildSpeedups},

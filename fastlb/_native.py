@@ -23,6 +23,7 @@ Program = tuple[Part, ...]
 
 ID_MODULUS = 32767
 COOKIE_DIGITS = 10
+MAX_PATH_CHARACTERS = 65_536  # of a health check
 CHECK_NUMBERS = ("timeoutSeconds", "intervalSeconds", "gracePeriodSeconds", "maxConsecutiveFailures")
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -246,7 +247,9 @@ def check_values(service: Service) -> tuple[Any, ...]:
         raise ValueError(f"its health check has no {missing[0]}")
     path = members.get("path", "/")
     if not isinstance(path, str) or not path.isprintable():
-        raise ValueError(f"its health check path is {path!r}, which contains a line break or control character")
+        raise ValueError(f"its health check path is {path!r:.80}, which contains a line break or control character")
+    if len(path) > MAX_PATH_CHARACTERS:
+        raise ValueError(f"its health check path has {len(path)} characters, at most {MAX_PATH_CHARACTERS} are read")
     odd = [name for name in CHECK_NUMBERS if not isinstance(members[name], int)]
     if odd:
         raise ValueError(f"{odd[0]} of its health check is {members[odd[0]]!r}, an integer is needed")

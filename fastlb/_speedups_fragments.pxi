@@ -128,7 +128,7 @@ cdef tuple _check_values_plain(tuple service, check, dict members):
     path, ports = members.get("path", "/"), service[INDEXED_PORTS_OF]
     timeout, interval = members.get("timeoutSeconds"), members.get("intervalSeconds")
     grace, failures = members.get("gracePeriodSeconds"), members.get("maxConsecutiveFailures")
-    if not _see(path, &text) or not _is_printable(text):
+    if not _see(path, &text) or text.size > LONGEST_LABEL or not _is_printable(text):
         return None
     if not PyLong_CheckExact(timeout) or not PyLong_CheckExact(interval):
         return None

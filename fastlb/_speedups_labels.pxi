@@ -67,14 +67,14 @@ cdef int _set_option(list options, str name, value, dict known_labels) except -1
 
 
 cdef str _template(value):
-    if type(value) is not str:
+    if type(value) is not str or len(<str>value) > LONGEST_LABEL:
         raise _Odd
     return (<str>value).replace("\r\n", "\n") if "\r" in <str>value else value
 
 
 cdef object _value_of(str kind, value):
     cdef Text text
-    if not _see(value, &text) or not _is_printable(text):
+    if not _see(value, &text) or text.size > LONGEST_LABEL or not _is_printable(text):
         raise _Odd
     if kind == "text":
         return value

@@ -25,6 +25,8 @@ cdef enum:
     FIRST_PRINTABLE = 0x20
     FIRST_IN_WORD = 0x21  # below are blanks and control characters
     DELETE = 0x7f
+    LONGEST_LABEL = 65536  # `fastlb.labels.MAX_CHARACTERS`, and of the path of a health check
+    LONGEST_WORD = 1024  # `fastlb.reading.MAX_WORD_CHARACTERS`
 
 cdef uint64_t ONES = 0x0101010101010101  # a one in each byte
 cdef uint64_t TOPS = 0x8080808080808080
@@ -54,7 +56,7 @@ cdef bint _has_below(Text text, uint64_t limit) noexcept:
 cdef inline bint _is_word(value) noexcept:
     """Whether it is an ASCII text without blanks and control characters, but perhaps DEL."""
     cdef Text text
-    return _see(value, &text) and not _has_below(text, FIRST_IN_WORD)
+    return _see(value, &text) and text.size <= LONGEST_WORD and not _has_below(text, FIRST_IN_WORD)
 
 
 cdef inline bint _is_printable(Text text) noexcept:

@@ -39,6 +39,9 @@ TEMPLATE_LABELS = frozenset(
 _INDEXED = re.compile(r"HAPROXY_(0|[1-9][0-9]{0,8})_(.+)", re.DOTALL)
 _INTEGER = re.compile(r"\s*[+-]?[0-9]+(_[0-9]+)*\s*")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+MAX_CHARACTERS = 65_536
+"""Of one label: far beyond what anybody writes by hand, and what one of 50 MB would be made into is not held either."""
+
 _MAX_DIGITS = 20  # far beyond any port or rank, and cheap to convert
 
 
@@ -80,8 +83,14 @@ def parse(index: int, labels: Mapping[str, Any], defaults: ServiceOptions) -> Se
 
 def _string(where: str, value: object) -> str:
     if not isinstance(value, str):
-        raise ServiceError(f"label {where} is {value!r}, a text is needed")
+        raise ServiceError(f"label {where} is {value!r:.80}, a text is needed")
+    _check_length(where, value)
     return value
+
+
+def _check_length(where: str, value: str) -> None:
+    if len(value) > MAX_CHARACTERS:
+        raise ServiceError(f"label {where} has {len(value)} characters, at most {MAX_CHARACTERS} are read")
 
 
 def _text(where: str, value: object) -> str:
@@ -131,6 +140,7 @@ def _texts(where: str, value: object) -> tuple[str, ...]:
 def _auth(where: str, value: object) -> tuple[str, str, str]:
     if not isinstance(value, str) or _CONTROL.search(value):
         raise ServiceError(f"label {where} is no text without line breaks and control characters (not shown: a secret)")
+    _check_length(where, value)
     parts = value.split(":")
     if len(parts) != 3:
         raise ServiceError(f"label {where} has {len(parts) - 1} colons, realm:user:password needs exactly two")

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+MAX_WORD_CHARACTERS = 1024
+"""Of an id, a host name, an address: what they are written into is many times longer."""
+
 
 def read_app(document: object) -> App:
     """Read one element of ``apps``.
@@ -36,13 +39,13 @@ def _read_app(document: object) -> App:
 def app_id_of(document: object) -> str | None:
     """Return the id that ``document`` gives itself, None if it has none that can be used."""
     value = document.get("id") if isinstance(document, dict) else None
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and 0 < len(value) <= MAX_WORD_CHARACTERS else None
 
 
 def _app_id(document: Json) -> str:
     app_id = app_id_of(document)
     if app_id is None:
-        raise AppError(f"an app without an id (its members: {', '.join(sorted(map(str, document)))[:200]})")
+        raise AppError(f"an app without an id to use (its members: {', '.join(sorted(map(str, document)))[:200]})")
     if any(character.isspace() or not character.isprintable() for character in app_id):
         raise AppError(f"the app id {app_id!r} contains a blank or control character")
     return app_id
@@ -115,7 +118,10 @@ def _ports_of(entries: list[Json], name: str) -> tuple[int, ...]:
 
 
 def _health_check(members: Json) -> HealthCheck:
-    kept = _without_nulls(members)
+    try:
+        kept = _without_nulls(members)
+    except RecursionError:
+        raise AppError("an entry of healthChecks is nested too deep") from None
     return HealthCheck(
         members=kept,
         protocol=_text(kept, "protocol") or None,
@@ -152,8 +158,8 @@ def _text(document: Json, name: str) -> str:
     value = document.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or any(character.isspace() for character in value):
-        raise AppError(f"{name} is {value!r}, one word is needed")
+    if not isinstance(value, str) or len(value) > MAX_WORD_CHARACTERS or any(map(str.isspace, value)):
+        raise AppError(f"{name} is {value!r:.100}, one word is needed")
     return value
 
 
