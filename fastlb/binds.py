@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 Bind = tuple[str, int]
 
+EVERY_ADDRESS = frozenset({"*", "", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
+
+
+def overlap(one: str, other: str) -> bool:
+    """Whether two addresses, as bind lines name them, have one in common."""
+    return one in EVERY_ADDRESS or other in EVERY_ADDRESS or one == other
+
 
 class Binds:
     """Who binds what: app ids, in order, by (address, port)."""

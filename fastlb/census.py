@@ -32,6 +32,7 @@ REASONS = {
     "unusable": "a label or a port of the service cannot be used",
     "template": "the service's templates cannot be filled in",
     "policy": "the policy does not allow a label, a vhost or the service",
+    "conflict": "another app, older as it is, has the vhost or the service port (--conflicts first)",
     "unservable": "no service port is left for it, or it speaks UDP only",
 }
 """Why something of an app is left out, in a word, and in words."""
@@ -47,6 +48,7 @@ def take_census(decider: Decider) -> Census:
         "unusable": sum(note.mistake for note in desired),
         "template": sum(note.mistake for note in decider.document.notes),
         "policy": sum(note.cause == "policy" for note in desired),
+        "conflict": sum(note.cause == "conflict" for note in desired),
         "unservable": sum(note.left_out and not (note.mistake or note.cause) for note in desired),
     }
     return Census(decider.store.count, decider.document.listening, decider.document.servers, counts)

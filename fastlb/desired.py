@@ -13,7 +13,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastlb.binds import Binds
+from fastlb.binds import Binds, overlap
+from fastlb.claims import Claim, Claims, since
 from fastlb.deployment import GROUP, merge_groups
 from fastlb.errors import AppError, bug
 from fastlb.families import Families
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fastlb.model import Policy
-
-EVERY_ADDRESS = frozenset({"*", "", "0.0.0.0", "::"})  # noqa: S104 - compared with, never bound
 
 
 class Wanted(NamedTuple):
@@ -59,6 +58,9 @@ class Desired:
         self._noted: dict[str, tuple[Note, ...]] = {}
         self._binds = Binds()
         self._admitted: dict[str, Admitted] = {}
+        self._asked: dict[str, Wanted] = {}
+        """What would be wanted if nobody else asked for it; only where apps that ask for the same are told apart."""
+        self._claims = Claims()
 
     def use_policy(self, policy: Policy | None) -> None:
         """Go by another policy from now on; all apps have to be decided about again."""
@@ -126,11 +128,24 @@ class Desired:
         processed = {known_as: merge_groups(self._families.members(known_as)) for known_as in concerned}
         for known_as in self._assign(processed):
             processed[known_as] = merge_groups(self._families.members(known_as))
-        return {
-            known_as
-            for known_as, (apps, notes) in processed.items()
-            if self._put(known_as, self._decide(known_as, apps, notes, surroundings))
+        decided = {
+            known_as: self._decide(known_as, apps, notes, surroundings) for known_as, (apps, notes) in processed.items()
         }
+        settled = self._settle(decided) if self._rules.first_come else decided
+        return {known_as for known_as, wanted in settled.items() if self._put(known_as, wanted)}
+
+    def _settle(self, decided: Mapping[str, Wanted]) -> dict[str, Wanted]:
+        """Return what is wanted of all apps that this concerns, when each has what nobody older asks for."""
+        self._asked |= decided
+        claims = {
+            known_as: Claim(since(known_as, self._families.members(known_as)), wanted.services)
+            for known_as, wanted in decided.items()
+        }
+        granted = self._claims.settle(claims)
+        settled = {each: Wanted(got.services, self._asked[each].notes + got.notes) for each, got in granted.items()}
+        for known_as in (known_as for known_as, wanted in decided.items() if wanted == NOTHING):
+            del self._asked[known_as]
+        return settled
 
     def _admit(self, forms: Mapping[str, App | None]) -> Mapping[str, App | None]:
         """Return the forms without labels that the policy denies; remember what was denied."""
@@ -241,17 +256,12 @@ def _without_own_ports(services: Iterable[Service], rules: Rules) -> tuple[list[
     kept, notes = [], []
     for service in services:
         same = [address for address, port in rules.own_ports if port == service.port]
-        if any(_overlap(address, service) for address in same):
+        if any(overlap(address, service.options.bind_address) for address in same):
             text = "this port is one of HAProxy's own (http, https, app ids or stats)"
             notes.append(Note(service.app_id, text, service.port, mistake=True))
         else:
             kept.append(service)
     return kept, notes
-
-
-def _overlap(address: str, service: Service) -> bool:
-    bound = service.options.bind_address
-    return bound in EVERY_ADDRESS or address in EVERY_ADDRESS or bound == address
 
 
 def _with_indexed_ports(services: Sequence[Service], every: Sequence[Service]) -> tuple[list[Service], list[Note]]:

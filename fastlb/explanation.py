@@ -26,6 +26,7 @@ ReasonKind = Literal[
     "own port",
     "template",
     "policy",
+    "conflict",
     "kept",
     "waiting",
 ]

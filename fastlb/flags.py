@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 Environment = Mapping[str, str]
 
+COMPATIBLE, FIRST = "compatible", "first"
+
 MOST_THREADS = 1024
 SAYS_NOTHING = {"LIBPROCESS_PORT": "0"}
 """Values that Mesos sets for everybody: any port will do."""
@@ -109,6 +111,13 @@ def log_place(text: str) -> str:
     return text
 
 
+def way_with_conflicts(text: str) -> str:
+    """Read what to do about apps that ask for the same. Raises argparse.ArgumentTypeError."""
+    if text not in {COMPATIBLE, FIRST}:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither {COMPATIBLE} nor {FIRST}")
+    return text
+
+
 def word(text: str) -> str:
     """Read a text without blanks or control characters. Raises argparse.ArgumentTypeError."""
     if not text or len(text.split()) != 1 or not text.isprintable():
@@ -162,6 +171,13 @@ GENERATION = (
     Flag("--dont-bind-http-https", bool, False, "leave out the frontends on the http and https ports"),
     Flag("--group-https-by-vhost", bool, False, "give each vhost a TLS frontend of its own"),
     Flag("--ssl-certs", str, "/etc/ssl/cert.pem", "certificates of the https frontend, comma-separated", "LIST"),
+    Flag(
+        "--conflicts",
+        way_with_conflicts,
+        COMPATIBLE,
+        "apps that ask for one vhost or service port: compatible writes all; first: the oldest definition has it",
+        "WAY",
+    ),
     Flag("--policy", str, None, "file that says which labels, vhosts and ports apps may use (policy.md)", "PATH"),
     Flag("--min-serv-port-ip-per-task", count, 10050, "first port of the assigned range; 0 in both: off", "PORT"),
     Flag("--max-serv-port-ip-per-task", count, 10100, "last port of the assigned range", "PORT"),

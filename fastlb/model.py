@@ -138,7 +138,7 @@ class Note:
     """What a thinking room wants said: about which app (and service port), and whether it was left out.
 
     ``mistake``: it was left out because its form cannot be used, so an older good form would be better than none.
-    ``cause``: whether an operator's policy is the reason.
+    ``cause``: whether an operator's policy is the reason, or that another app has what it asks for.
     """
 
     app_id: str
@@ -146,7 +146,7 @@ class Note:
     port: int | None = None
     left_out: bool = True
     mistake: bool = False
-    cause: Literal["", "policy"] = ""
+    cause: Literal["", "policy", "conflict"] = ""
 
     def __str__(self) -> str:
         """Say it in one line, as logs and standard error show it."""
@@ -187,7 +187,8 @@ class Rules:
     """The flags that decide what is generated from a given set of apps (COMPAT.md 2.1).
 
     ``own_ports`` are (address, port) pairs that HAProxy's own sections bind: a service there is left out. ``policy`` is
-    what an operator's file says, None without one.
+    what an operator's file says, None without one. ``first_come``: of apps that ask for one vhost or service port, the
+    oldest definition has it.
     ``haproxy_dir`` is the folder of the map files as the configuration names it.
     """
 
@@ -206,6 +207,7 @@ class Rules:
     bind_address: str = "*"
     own_ports: tuple[tuple[str, int], ...] = ()
     policy: Policy | None = None
+    first_come: bool = False
 
     @property
     def assigns_ports(self) -> bool:

@@ -86,7 +86,8 @@ def permitted(
 
 def without_hosts(service: Service, hosts: Iterable[str]) -> Service:
     """Return the service without some of its vhosts."""
-    left = [host for host in (service.options.vhost or "").split(",") if host not in set(hosts)]
+    gone = set(hosts)
+    left = [host for host in (service.options.vhost or "").split(",") if host not in gone]
     return service._replace(options=service.options._replace(vhost=",".join(left) if left else None))
 
 

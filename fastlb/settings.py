@@ -22,6 +22,7 @@ import psutil
 from fastlb.access import read_access
 from fastlb.dialect import Dialect, parse_version
 from fastlb.errors import UsageError
+from fastlb.flags import FIRST
 from fastlb.generations import MIB, WorkerLimits
 from fastlb.limits import Limits
 from fastlb.mesos import reached_at
@@ -177,6 +178,7 @@ def read_rules(args: argparse.Namespace, environ: Environment) -> Rules:
         own_ports=tuple((stats_address(args) if port == args.stats_port else args.bind_address, port) for port in own),
         own_app=environ.get("MARATHON_APP_ID"),
         policy=read_policy(args.policy),
+        first_come=args.conflicts == FIRST,
     )
 
 

@@ -194,10 +194,14 @@ class Memory:
                 self._refuse(app_id)
             rendering = self._rendering(order)
         mistakes = self._mistakes(rendering)
-        kept = {app_id: self._good[app_id] for app_id in self._refused if app_id in self._good}
-        fine = {
-            app_id: Good(each, mistakes[app_id]) for app_id, each in self._read.items() if app_id not in self._refused
+        written = {service.app_id for service in rendering.services}
+        proven = {
+            app_id
+            for app_id, each in self._read.items()
+            if app_id not in self._refused and self._known_as(each) in written
         }
+        kept = {app_id: good for app_id, good in self._good.items() if app_id in self._read.keys() - proven}
+        fine = {app_id: Good(self._read[app_id], mistakes[app_id]) for app_id in proven}
         self._good = kept | fine
         return rendering
 

@@ -57,7 +57,8 @@ class SmallMarathon:
         yield {"eventType": "deployment_info", **plan}
         kept = {app_id: self._apps.get(app_id, {}).get("tasks", []) for app_id in wanted}
         self._apps |= {
-            app_id: {**definition, "id": app_id, "tasks": kept[app_id]} for app_id, definition in wanted.items()
+            app_id: {**definition, "id": app_id, "tasks": kept[app_id], "versionInfo": self._version_of(definition)}
+            for app_id, definition in wanted.items()
         }
         yield {"eventType": "group_change_success", "groupId": "/", "version": plan["plan"]["version"]}
         if posted:
@@ -71,7 +72,8 @@ class SmallMarathon:
         plan = self._plan([app_id], "ScaleApplication")
         yield {"eventType": "deployment_info", **plan}
         definition = self._apps[app_id]
-        self._apps[app_id] = {**definition, "instances": instances, "versionInfo": {"lastScalingAt": self._stamp()}}
+        version = {**definition["versionInfo"], "lastScalingAt": self._stamp()}
+        self._apps[app_id] = {**definition, "instances": instances, "versionInfo": version}
         yield {"eventType": "group_change_success", "groupId": "/", "version": plan["plan"]["version"]}
         yield from self._replace_tasks(app_id, [])
         yield {"eventType": "deployment_success", **plan}
@@ -139,6 +141,9 @@ class SmallMarathon:
     def _plan(self, app_ids: Sequence[str] | Mapping[str, Json], action: str) -> Json:
         actions = [{"action": action, "app": app_id} for app_id in app_ids]
         return {"plan": {"version": self._stamp(), "steps": [{"actions": actions}]}}
+
+    def _version_of(self, definition: Json) -> Json:
+        return {**definition["versionInfo"], "lastConfigChangeAt": self._stamp()}
 
     def _stamp(self) -> str:
         return f"2026-01-01T00:00:00.{next(self._numbers):06d}Z"

@@ -6,8 +6,8 @@ What fastlb keeps on purpose is part of the expectation (`tests.fakes.incrementa
 - an app whose JSON cannot be read counts as it was last read;
 - a health result that Marathon has forgotten counts as it was last read;
 - an app whose new form HAProxy refuses, or costs services that its last good form had, goes on in its last good form
-  with its present tasks; one without a good form is left out. A form of which HAProxy was given nothing, for want of
-  tasks, counts as good. Of a deployment group the members that are new or were defined anew are held responsible.
+  with its present tasks; one without a good form is left out. A form of which HAProxy was given nothing proves
+  nothing. Of a deployment group the members that are new or were defined anew are held responsible.
 """
 
 from __future__ import annotations
@@ -35,7 +35,14 @@ if TYPE_CHECKING:
 IDS = ("/a", "/b", "/c", "/dir/d")
 SMALL_RANGE = ("--min-serv-port-ip-per-task", "10050", "--max-serv-port-ip-per-task", "10052")
 POLICIES = tuple(str(Path(incremental.__file__).with_name(f"policy_{name}.toml")) for name in ("one", "two"))
-FLAGS = [(), ("--haproxy-map",), ("--group-https-by-vhost",), ("--health-check",), ("--policy", POLICIES[0])]
+FLAGS = [
+    (),
+    ("--haproxy-map",),
+    ("--group-https-by-vhost",),
+    ("--health-check",),
+    ("--policy", POLICIES[0]),
+    ("--conflicts", "first"),
+]
 
 LABELS = {
     "HAPROXY_0_VHOST": st.sampled_from(["a.test", "b.test,a.test"]),

@@ -7,7 +7,20 @@ import argparse
 import pytest
 
 from fastlb import flags
-from fastlb.flags import Flag, add_flags, address, count, log_place, port, positive, seconds, share, threads, word
+from fastlb.flags import (
+    Flag,
+    add_flags,
+    address,
+    count,
+    log_place,
+    port,
+    positive,
+    seconds,
+    share,
+    threads,
+    way_with_conflicts,
+    word,
+)
 
 TABLES = ("MARATHON", "STREAM", "GENERATION", "APPLY", "LOOP", "POLL", "LOGGING", "RENDER")
 EVERY = [flag for name in TABLES for flag in getattr(flags, name)]
@@ -75,7 +88,16 @@ def test_flags_are_written_as_for_marathon_lb(argv, name, value):
 
 @pytest.mark.parametrize("flag", EVERY, ids=lambda flag: flag.destination)
 def test_every_flag_has_a_variable_of_the_environment(flag):
-    texts = {bool: "true", count: "7", port: "7", positive: "7", seconds: "7", int: "7", share: "0.7"}
+    texts = {
+        bool: "true",
+        count: "7",
+        port: "7",
+        positive: "7",
+        seconds: "7",
+        int: "7",
+        share: "0.7",
+        way_with_conflicts: "first",
+    }
     texts |= {log_place: "stdout", address: "127.0.0.1", threads: "7"}
     text = texts.get(flag.kind, "text")
     value = getattr(parsed(**{f"FASTLB_{flag.destination.upper()}": text}), flag.destination)
@@ -114,6 +136,7 @@ def test_a_variable_that_cannot_be_read_is_named(capsys):
     ("kind", "good", "bad"),
     [
         (seconds, {"0": 0.0, "2.5": 2.5}, ["", "-1", "x", "nan", "inf"]),
+        (way_with_conflicts, {"first": "first", "compatible": "compatible"}, ["", "last"]),
         (share, {"0": 0.0, "0.25": 0.25, "1": 1.0}, ["", "-0.1", "1.5", "x", "nan"]),
         (port, {"1": 1, "65535": 65535}, ["0", "65536", "-1", "", "http"]),
         (count, {"0": 0, "12": 12}, ["-1", "1.5", ""]),
