@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
 LISTED_FOR_S = 1.0
 """All problems are collected once for all who ask within so long: in a bad hour that takes a tenth of a second."""
+IN_FORCE_FOR_S = 0.0
+"""Joining what HAProxy has takes a tenth of a second in a large cluster that changes: kept for 20 times that."""
+MOST_READERS = 8
+"""Who reads a long answer slowly keeps one of the connections that HAProxy has to fastlb, of which there are 32."""
+MASKED_AT_ONCE = 128 * 1024  # characters; the loop waits for the interpreter as long as that takes
 SIGNALS = {"hup": signal.SIGHUP, "usr1": signal.SIGUSR1}
 
 
@@ -61,6 +66,8 @@ class Endpoints:
         self._loop = loop
         self._masked: tuple[str, bytes] = ("", b"")
         self._explaining = Explaining(paths, loop)
+        self._in_force = Kept(self._read_in_force, IN_FORCE_FOR_S)
+        self._readers = 0
         self._listed = Kept(lambda: loop.ask(lambda known: all_problems(known.decider)), LISTED_FOR_S)
 
     def routes(self) -> list[web.RouteDef]:
@@ -80,20 +87,29 @@ class Endpoints:
         ]
 
     async def _config(self, request: Request) -> StreamResponse:
-        config, _, _ = await self._in_force()
+        config, _, _ = await self._in_force.get()
         if came_through(request, self._paths.local_socket):
-            return await long_answer(request, config.encode(errors="surrogateescape"))
+            return await self._long(request, config.encode(errors="surrogateescape"))
         if self._masked[0] is not config:
-            self._masked = config, masked(config).encode(errors="surrogateescape")
-        return await long_answer(request, self._masked[1])
+            self._masked = config, await asyncio.to_thread(_masked, config)
+        return await self._long(request, self._masked[1])
 
     async def _vhost_map(self, request: Request) -> StreamResponse:
-        return await long_answer(request, (await self._in_force())[1].encode(errors="surrogateescape"))
+        return await self._long(request, (await self._in_force.get())[1].encode(errors="surrogateescape"))
 
     async def _app_map(self, request: Request) -> StreamResponse:
-        return await long_answer(request, (await self._in_force())[2].encode(errors="surrogateescape"))
+        return await self._long(request, (await self._in_force.get())[2].encode(errors="surrogateescape"))
 
-    async def _in_force(self) -> tuple[str, str, str]:
+    async def _long(self, request: Request, body: bytes) -> StreamResponse:
+        if self._readers >= MOST_READERS:
+            return text_answer("too many are reading the like already; ask again in a moment\n", status=503)
+        self._readers += 1
+        try:
+            return await long_answer(request, body)
+        finally:
+            self._readers -= 1
+
+    async def _read_in_force(self) -> tuple[str, str, str]:
         """Return configuration and maps as HAProxy has them, live changes included; if that is not known, the files."""
         texts = await self._loop.ask(_texts_in_force)
         if texts is not None:
@@ -151,6 +167,16 @@ class Endpoints:
             said = f"Marathon cannot be read: {board.fetch_failure}" if board.fetch_failure else ""
             why_not.append(said or "HAProxy has not been given yet what Marathon says")
         return why_not
+
+
+def _masked(config: str) -> bytes:
+    """Return it without passwords, made of pieces of whole lines, between which other threads have their turn."""
+    pieces, start = [], 0
+    while start < len(config):
+        end = config.find("\n", start + MASKED_AT_ONCE) + 1 or len(config)
+        pieces.append(masked(config[start:end]).encode(errors="surrogateescape"))
+        start = end
+    return b"".join(pieces)
 
 
 def _texts_in_force(known: Known) -> tuple[str, str, str] | None:

@@ -10,18 +10,20 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from fastlb.admin.kept import Modestly
 from fastlb.admin.server_states import servers_now
 from fastlb.errors import HAProxyError
 from fastlb.explain import explain, unknown
-from fastlb.explanation import Reason
+from fastlb.explanation import Reason, Unknown
 
 if TYPE_CHECKING:
     from fastlb.admin.loop import Loop
-    from fastlb.explanation import Explanation, Unknown
+    from fastlb.explanation import Explanation
     from fastlb.questions import Known
     from fastlb.settings import Paths
 
 LONGEST_ID = 2000  # characters
+MOST_COMPARING = 3
 
 
 class Explaining:
@@ -30,7 +32,8 @@ class Explaining:
     def __init__(self, paths: Paths, loop: Loop) -> None:
         self._paths = paths
         self._loop = loop
-        self._one_comparison = asyncio.Semaphore(1)
+        self._modestly = Modestly()
+        self._comparing = 0
 
     async def of(self, app_id: str) -> Explanation | Unknown | None:
         """Return what there is to say about an app; None for what can be no app's id. Raises LoopBusyError."""
@@ -38,9 +41,18 @@ class Explaining:
             return None
         found = await self._loop.ask(partial(_explained, app_id))
         if isinstance(found, tuple):
-            async with self._one_comparison:
-                return await asyncio.to_thread(unknown, app_id, found)
+            return await self._unknown(app_id, found)
         return await asyncio.to_thread(self._with_servers, found)
+
+    async def _unknown(self, app_id: str, known: tuple[str, ...]) -> Unknown:
+        """Compare; while too many are being compared, it is only said that there is no such app."""
+        if self._comparing >= MOST_COMPARING:
+            return Unknown(app_id, ())
+        self._comparing += 1
+        try:
+            return await self._modestly.do(partial(unknown, app_id, known))
+        finally:
+            self._comparing -= 1
 
     def _with_servers(self, found: Explanation) -> Explanation:
         """Add what HAProxy says of the servers; that it cannot be asked is a problem like others."""

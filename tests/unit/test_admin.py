@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -13,13 +14,17 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from fastlb.access import read_access
+from fastlb.admin import endpoints as endpoints_module
+from fastlb.admin import explaining as explaining_module
 from fastlb.admin import loop as loop_module
 from fastlb.admin.client import _UnixConnection, ask_fastlb
-from fastlb.admin.endpoints import Endpoints, Limits
+from fastlb.admin.endpoints import MASKED_AT_ONCE, MOST_READERS, Endpoints, Limits
+from fastlb.admin.explaining import MOST_COMPARING
 from fastlb.admin.loop import MOST_WAITING, Loop
 from fastlb.admin.server import AdminServer
 from fastlb.board import Board
 from fastlb.errors import FastlbError
+from fastlb.explanation import Unknown
 from fastlb.history import History
 from fastlb.inbox import Signalled
 from fastlb.questions import Asked, Known
@@ -29,7 +34,7 @@ from tests.fakes.apps import app
 from tests.fakes.front_door import until
 from tests.unit.test_explain import deciding
 
-LONG_LABEL = "  # " + "x" * 3_000_000 + "\n"
+LONG_LABEL = "  # " + "x" * 60_000 + "\n"
 
 
 class Stage:
@@ -151,9 +156,14 @@ def test_who_has_gone_is_not_answered(stage):
     assert stage.get("/_fastlb/problems") == (200, "nothing is left out\n")
 
 
+def long_document():
+    """More than sockets hold that nobody reads from: three million characters."""
+    labels = {"HAPROXY_0_BACKEND_HEAD": f"backend {{backend}}\n{LONG_LABEL}"}
+    return deciding(*(app(f"/web{number}", [10000 + number], labels) for number in range(50))).document
+
+
 def test_a_slow_reader_keeps_nobody_waiting(stage):
-    decider = deciding(app("/web", labels={"HAPROXY_0_BACKEND_HEAD": f"backend {{backend}}\n{LONG_LABEL}"}))
-    stage.running.loaded(decider.document)
+    stage.running.loaded(long_document())
     slow = stage.connection()
     with contextlib.closing(slow):
         slow.request("GET", "/_haproxy_getconfig", headers={"X-Fastlb-Client": "127.0.0.1"})
@@ -161,7 +171,69 @@ def test_a_slow_reader_keeps_nobody_waiting(stage):
         assert answer.read(7) == b"global\n"
         assert stage.get("/_fastlb/live")[0] == 200
         rest = answer.read()
-    assert LONG_LABEL.encode() in rest
+    assert rest.count(LONG_LABEL.encode()) == 50
+
+
+def test_many_slow_readers_take_no_more_than_their_part(stage):
+    stage.running.loaded(long_document())
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_READERS):
+            slow = stack.enter_context(contextlib.closing(stage.connection()))
+            slow.request("GET", "/_haproxy_getconfig", headers={"X-Fastlb-Client": "127.0.0.1"})
+            assert slow.getresponse().read(7) == b"global\n"
+        status, said = stage.get("/_haproxy_getconfig")
+        assert (status, "too many are reading" in said) == (503, True)
+        assert stage.get("/_fastlb/live")[0] == 200
+    assert until(lambda: stage.get("/_haproxy_getconfig")[0] == 200)
+
+
+def test_a_long_configuration_is_masked_to_its_end(stage):
+    users = {"HAPROXY_0_AUTH": "realm:me:hunter2", "HAPROXY_0_VHOST": "a.test"}
+    documents = [app(f"/web{number}", [10000 + number], users) for number in range(200)]
+    stage.running.loaded(deciding(*documents).document)
+    _, text = stage.get("/_haproxy_getconfig")
+    assert len(text) > MASKED_AT_ONCE
+    assert (text.count("user me password ***"), "hunter2" in text) == (200, False)
+    assert len(text.splitlines()) == len(stage.running.document.rendering().config.splitlines())
+
+
+def test_the_configuration_is_joined_once_for_all_who_ask_within_a_moment(stage, monkeypatch):
+    monkeypatch.setattr(endpoints_module, "IN_FORCE_FOR_S", 60.0)
+    endpoints = Endpoints(stage.paths, Limits(10.0, 60.0), stage.board, CountingLoop())
+    asyncio.run(asked_often(endpoints))
+    assert endpoints._loop.asked == 1
+
+
+class CountingLoop:
+    """A loop that counts how often it is asked for the texts."""
+
+    asked = 0
+
+    async def ask(self, look):
+        self.asked += 1
+        return "config", "vhosts", "apps"
+
+
+async def asked_often(endpoints):
+    for _ in range(50):
+        assert await endpoints._in_force.get() == ("config", "vhosts", "apps")
+
+
+def test_ids_that_nobody_has_are_compared_for_a_few_at_a_time(stage, monkeypatch):
+    compared, go_on = [], threading.Event()
+
+    def slowly(app_id, known):
+        compared.append(app_id)
+        assert go_on.wait(20)
+        return Unknown(app_id, ("/web",))
+
+    monkeypatch.setattr(explaining_module, "unknown", slowly)
+    with contextlib.ExitStack() as stack:
+        for number in range(MOST_COMPARING):
+            waiting = stack.enter_context(contextlib.closing(stage.connection()))
+            waiting.request("GET", f"/_fastlb/explain?app=/wb{number}", headers={"X-Fastlb-Client": "127.0.0.1"})
+        until(lambda: "did you mean" not in stage.get("/_fastlb/explain?app=/wbe")[1] if compared else False)
+        go_on.set()
 
 
 def test_a_head_request_has_the_length_and_no_text(stage):

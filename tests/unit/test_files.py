@@ -137,6 +137,22 @@ def test_a_failing_archive_is_logged_and_does_not_stop_publishing(tmp_path, capl
     assert "hap_cfg.1 could not be archived: No such file or directory" in caplog.text
 
 
+def test_a_disk_without_room_for_the_archive_does_not_stop_publishing(tmp_path, monkeypatch, caplog):
+    (tmp_path / "archive").mkdir()
+    synced = []
+
+    def full_at_first(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) == 1:
+            full_disk(handle)
+
+    monkeypatch.setattr(files.os, "fsync", full_at_first)
+    publish(tmp_path / "cfg", "x\n", archive=Archive(tmp_path / "archive", 3, ArchiveName.CONFIG))
+    assert (tmp_path / "cfg").read_text() == "x\n"
+    assert "hap_cfg.1 could not be archived: No space left on device; publishing goes on" in caplog.text
+    assert list((tmp_path / "archive").iterdir()) == []
+
+
 def test_sweep_removes_what_a_killed_run_left_and_nothing_else(tmp_path, monkeypatch):
     def killed(_path: Path, _mode: int) -> None:
         raise KeyboardInterrupt
