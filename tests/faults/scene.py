@@ -52,12 +52,13 @@ class Scene:
         watched = [app("web", WEB, instances=3, checks=health), app("probe", PROBE, instances=2, checks=health)]
         others = [app(f"other{number}", OTHER + number, instances=3) for number in range(SIZES.others)]
         self.cluster.load([*watched, *others])
-        self.door.up(self.marathon, "--haproxy-map", *flags, **environment)
-        self.wait_until_steady()
+        self.start(*flags, **environment)
 
-    def up_again(self, *flags: str) -> None:
-        """Start fastlb once more, after it was stopped."""
-        self.door.up(self.marathon, "--haproxy-map", *flags)
+    def start(self, *flags: str, **environment: str) -> None:
+        """Start fastlb, perhaps once more after it was stopped."""
+        start = self.door.now()
+        self.door.start(self.marathon, "--haproxy-map", *flags, **environment)
+        self.until(lambda: any(entry["ok"] for entry in self.door.journal("reload", start)))
         self.wait_until_steady()
 
     @contextlib.contextmanager

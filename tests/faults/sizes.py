@@ -19,6 +19,6 @@ class Sizes(NamedTuple):
     result_within_s: float
 
 
-SHORT = Sizes(rate=100, others=20, at_once=4, steady_within_s=40, result_within_s=170)
+SHORT = Sizes(rate=100, others=20, at_once=3, steady_within_s=60, result_within_s=170)
 LONG = Sizes(rate=200, others=500, at_once=2, steady_within_s=150, result_within_s=3600)
 SIZES = LONG if IS_LONG else SHORT

@@ -76,7 +76,7 @@ def started_on_older_files(scene: Scene) -> None:
     older, newer = others() or ()
     scene.up("--haproxy", str(older.path))
     assert scene.door.stop() == 0
-    scene.up_again("--haproxy", str(newer.path))
+    scene.start("--haproxy", str(newer.path))
     with scene.fault():
         pass
     scene.expect("is there from a former run; HAProxy serves it at once")

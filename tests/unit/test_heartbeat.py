@@ -33,3 +33,12 @@ def test_whoever_could_not_listen_blames_nobody():
     assert not silence.is_too_long(86_400)
     assert not silence.is_too_long(86_400 + LONGEST_STEP_S)
     assert silence.is_too_long(86_401 + LONGEST_STEP_S)
+
+
+def test_one_long_step_is_not_enough_however_short_the_limit():
+    """What came while nobody listened may still lie unread."""
+    silence = Silence(5)
+    silence.beat(0)
+    assert not silence.is_too_long(86_400)
+    silence.beat(86_400)
+    assert not silence.is_too_long(86_404)

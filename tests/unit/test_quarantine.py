@@ -142,3 +142,21 @@ def test_when_a_deployment_group_is_refused_again_those_left_out_before_are_not_
     quarantine.refuse("/shop", "no", [blue, green])
     assert quarantine.refuse("/shop", "no", [blue, green]) == ["/blue"]
     assert forms(quarantine, [blue, green]) == []
+
+
+def test_what_haproxy_ended_on_is_all_that_is_new_and_stays_out_until_it_changes_or_somebody_asks():
+    quarantine = accepting(GOOD)
+    other = form("/other")
+    assert quarantine.refuse_new("it ended", [GOOD, other], harmful=True) == ["/other"]
+    quarantine.release_all()
+    assert forms(quarantine, [GOOD, form("/other", tasks=3)]) == [GOOD]
+    assert forms(quarantine, [form("/other", HAPROXY_0_BALANCE="source")]) != []
+    quarantine.refuse_new("it ended", [GOOD, other], harmful=True)
+    quarantine.release_all(harmful=True)
+    assert forms(quarantine, [GOOD, other]) == [GOOD, other]
+
+
+def test_where_everything_is_new_nothing_is_refused_since_nothing_would_be_left():
+    quarantine = Quarantine()
+    assert quarantine.refuse_new("it ended", [GOOD, form("/other")], harmful=True) == []
+    assert forms(quarantine, [GOOD]) == [GOOD]

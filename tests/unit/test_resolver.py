@@ -82,5 +82,33 @@ def test_a_name_server_that_hangs_costs_the_names_it_hangs_on(monkeypatch):
     answered.set()
 
 
+def test_a_name_that_was_waited_for_in_vain_holds_up_nobody_for_a_while(monkeypatch):
+    answered, asked = threading.Event(), []
+
+    def look_up(name):
+        asked.append(name)
+        answered.wait(60)
+        return "127.7.0.1"
+
+    monkeypatch.setattr(socket, "gethostbyname", look_up)
+    monkeypatch.setattr(resolver, "LOOKUP_TIMEOUT_S", 0.2)
+    names = Resolver(2)
+    assert [names.addresses(["hangs"]) for _ in range(3)] == [{}, {}, {}]
+    assert asked == ["hangs"]
+    answered.set()
+
+
+def test_a_name_that_was_waited_for_in_vain_is_asked_again_later(monkeypatch):
+    answered = threading.Event()
+    monkeypatch.setattr(socket, "gethostbyname", lambda name: answered.wait(60) and "127.7.0.1")
+    monkeypatch.setattr(resolver, "LOOKUP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(resolver, "SILENT_FOR_S", 0)
+    names = Resolver(2)
+    assert names.addresses(["hangs"]) == {}
+    answered.set()
+    monkeypatch.setattr(resolver, "LOOKUP_TIMEOUT_S", 20)
+    assert names.addresses(["hangs"]) == {"hangs": "127.7.0.1"}
+
+
 def test_a_real_lookup_works():
     assert Resolver(2).addresses(["localhost"]) == {"localhost": "127.0.0.1"}

@@ -37,6 +37,7 @@ BAD_ANSWERS = {
     "broken JSON (4 bytes)": answer(b"pong"),
     "an empty answer": answer(b""),
     "answered JSON without a list of apps": json_answer({"message": "hm"}),
+    "answered a list of apps of which none has an id": json_answer({"apps": [{"name": "/web"}, {"id": 7}]}),
     "answered JSON that is no object": json_answer([]),
     "end of response with 86 bytes missing": answer(b'{"apps": [{"id', promised_bytes=100),
     "no byte for 1 s": silence,
