@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.front_door import FrontDoor
+    from tests.reach.load import Failure
 
 WEB, PROBE, GUEST, OTHER = 22000, 22001, 22002, 22100
 AFTER_S = 0.5
@@ -118,21 +119,21 @@ class Scene:
         """Return the end of the log."""
         return tail(self.door.log(), 60)
 
-    def expect(self, *patterns: str, may_fail: bool = False, reloads: bool = True) -> None:
+    def expect(self, *patterns: str, may_fail: bool = False) -> None:
         """Demand what every fault demands, and that the log names the cause; each pattern is looked for in it.
 
-        ``may_fail``: what serves was hit itself, so that requests are only counted, up to the moment when all was
-        steady. No ``reloads``: nor does a reload or restart of HAProxy happen before the new app is there.
+        ``may_fail``: what serves was hit itself, so that requests are only counted until all is steady.
         """
         for pattern in patterns:
             line = next((line for line in self.door.log().splitlines() if re.search(pattern, line)), None)
             assert line is not None, f"nothing in the log says {pattern!r}\n{self.said()}"
             self.row.said.append(without_stamp(line))
-        late = [failure for failure in self.row.failures if not self._was_during_a_fault(failure.began_s)]
-        assert (late if may_fail else self.row.failures) == [], self.said()
+        late = [failure for failure in self.row.failures if not self._was_during_a_fault(failure)]
+        failures = late if may_fail else self.row.failures
+        assert failures == [], f"{failures[:9]}, steady: {self._steady_at_s}\n{self.said()}"
 
-    def _was_during_a_fault(self, moment_s: float) -> bool:
-        return any(began_s <= moment_s <= steady_s for began_s, steady_s in self._steady_at_s)
+    def _was_during_a_fault(self, failure: Failure) -> bool:
+        return any(began_s <= failure.ended_s and failure.began_s <= end_s for began_s, end_s in self._steady_at_s)
 
 
 @contextlib.contextmanager
