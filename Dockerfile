@@ -9,11 +9,10 @@ RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-ins
       ca-certificates gcc libc6-dev python3 python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
-COPY pyproject.toml ./
-RUN python3 -m venv /opt/fastlb \
-    && python3 -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"])' \
-    | xargs /opt/fastlb/bin/pip install --no-cache-dir --disable-pip-version-check
-COPY setup.py README.md LICENSE ./
+COPY requirements.lock ./
+RUN python3 -m venv /opt/fastlb && /opt/fastlb/bin/pip install --no-cache-dir --disable-pip-version-check \
+      --require-hashes --requirement requirements.lock
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY templates templates
 COPY fastlb fastlb
 # In the image the compiled hot path is demanded: without it the build fails. Nothing installs packages later on, so pip

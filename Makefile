@@ -9,6 +9,8 @@
 VENV ?= .venv
 TESTS ?= tests
 PYTEST = $(VENV)/bin/python -m pytest
+# How long `make fuzz` runs each target.
+SECONDS ?= 60
 # What pytest says if none of the tests named is of the kind asked for.
 NONE_CHOSEN := 5
 ARGS ?=
@@ -23,7 +25,8 @@ SAY_EXTRA := import sys, tomllib; from pathlib import Path; \
 CHECKED := fastlb tests benchmarks docs setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test reach faults soak zdd container lint format bench package docs develop clean
+.PHONY: help demo test reach faults soak zdd container fuzz sanitize lint format bench package lock audit sbom docs \
+	develop clean
 .DELETE_ON_ERROR:
 
 help: ## show what there is to do
@@ -51,6 +54,22 @@ zdd: $(VENV)/.has-demo,test,lint ## deployments under load, the long form: most 
 faults: $(VENV)/.has-demo,test,lint ## faults under load, the long form, which writes docs/faults.md: half an hour
 	FAULTS=long FAULTS_PAGE=docs/faults.md $(VENV)/bin/python -m pytest -q tests/faults $(ARGS)
 
+fuzz: $(VENV)/.has-demo,test,lint $(VENV)/.can-fuzz ## fuzz, guided by coverage; SECONDS=60 is for each target
+	$(VENV)/bin/python -m tests.fuzz.runner --seconds $(SECONDS) $(ARGS)
+
+# In a copy, whose extension nothing else ever loads. The sanitizers have to be there before Python itself is; leaks are
+# looked for by test_speedups_leak, since Python frees little when it ends.
+SANITIZED = tests/property/test_twins.py tests/property/test_cold_model.py tests/unit/test_speedups_leak.py \
+	tests/golden/test_golden.py tests/fuzz/test_replay.py
+sanitize: $(VENV)/.has-demo,test,lint ## the tests of the hot path with AddressSanitizer, UBSan and all bounds checked
+	rm -rf build/sanitize && mkdir -p build/sanitize
+	cp -RL setup.py pyproject.toml README.md LICENSE fastlb templates tests build/sanitize/
+	rm -f build/sanitize/fastlb/_speedups.c build/sanitize/fastlb/*.so
+	cd build/sanitize && FASTLB_SANITIZE=1 FASTLB_BUILD_EXTENSION=1 $(abspath $(VENV))/bin/python setup.py -q build_ext --inplace
+	cd build/sanitize && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=. FASTLB_BUILD_EXTENSION=1 \
+	  $(abspath $(VENV))/bin/python -m pytest -q --timeout=900 -p no:cacheprovider $(SANITIZED) $(ARGS)
+
 lint: $(VENV)/.has-demo,test,lint ## check style and types
 	$(VENV)/bin/ruff check $(CHECKED)
 	$(VENV)/bin/ruff format --check $(CHECKED)
@@ -68,6 +87,20 @@ package: $(VENV)/.has-demo,test,lint $(VENV)/.can-package ## build sdist and whe
 	FASTLB_BUILD_EXTENSION=1 $(VENV)/bin/python -m build --outdir dist .
 	$(VENV)/bin/twine check --strict dist/*
 	PACKAGES=dist $(VENV)/bin/python -m pytest -q tests/packaging $(ARGS)
+
+# The hashes are those of all files of a version, so that one lock serves every platform; it names no host.
+lock: $(VENV)/.has-demo,test,lint $(VENV)/.can-supply ## write requirements.lock, what the image installs
+	CUSTOM_COMPILE_COMMAND="make lock" $(VENV)/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe \
+	  --strip-extras --no-annotate --no-config --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --no-emit-options --output-file requirements.lock pyproject.toml
+
+audit: $(VENV)/.has-demo,test,lint $(VENV)/.can-supply ## look up requirements.lock in the list of known weaknesses
+	$(VENV)/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes --strict --progress-spinner off $(ARGS)
+
+sbom: $(VENV)/.has-demo,test,lint $(VENV)/.can-supply ## write dist/sbom.json: what fastlb is made of (CycloneDX)
+	mkdir -p dist
+	$(VENV)/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --output-format JSON \
+	  --output-file dist/sbom.json requirements.lock
 
 docs: $(VENV)/.has-demo,test,lint ## write docs/flags.md from the table of flags
 	$(VENV)/bin/python docs/make_flags.py docs/flags.md
