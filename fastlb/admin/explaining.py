@@ -40,16 +40,17 @@ class Explaining:
         if not app_id or len(app_id) > LONGEST_ID:
             return None
         found = await self._loop.ask(partial(_explained, app_id))
-        if isinstance(found, tuple):
-            return await self._unknown(app_id, found)
+        if found is None:
+            return await self._unknown(app_id)
         return await asyncio.to_thread(self._with_servers, found)
 
-    async def _unknown(self, app_id: str, known: tuple[str, ...]) -> Unknown:
+    async def _unknown(self, app_id: str) -> Unknown:
         """Compare; while too many are being compared, it is only said that there is no such app."""
         if self._comparing >= MOST_COMPARING:
             return Unknown(app_id, ())
         self._comparing += 1
         try:
+            known = await self._loop.ask(_ids)
             return await self._modestly.do(partial(unknown, app_id, known))
         finally:
             self._comparing -= 1
@@ -64,7 +65,9 @@ class Explaining:
             return replace(found, problems=(*found.problems, problem))
 
 
-def _explained(app_id: str, known: Known) -> Explanation | tuple[str, ...]:
-    """Return the explanation, or the ids that there are."""
-    found = explain(app_id, known.decider, known.running, known.history)
-    return tuple(app.id for app in known.decider.store.apps) if found is None else found
+def _explained(app_id: str, known: Known) -> Explanation | None:
+    return explain(app_id, known.decider, known.running, known.history)
+
+
+def _ids(known: Known) -> tuple[str, ...]:
+    return tuple(app.id for app in known.decider.store.apps)
