@@ -189,14 +189,35 @@ def describe(pids: Sequence[int]) -> str:
     return json.dumps([[pid, started_ticks(pid)] for pid in pids]) + "\n"
 
 
-def find_leftovers(described: str, mark: str) -> list[Leftover]:
-    """The processes of a process file that still run and have `mark` among their arguments."""
+def find_leftovers(described: str | None, mark: str) -> list[Leftover]:
+    """The processes of a process file that still run and have `mark` among their arguments.
+
+    If there is no file, or one that cannot be read, all processes are looked through: a HAProxy that nobody knew would
+    go on taking its share of the connections.
+    """
+    if described is None:
+        return _find_masters(mark)
     try:
         leftovers = [Leftover(int(pid), int(ticks)) for pid, ticks in json.loads(described) if ticks is not None]
     except (ValueError, TypeError) as reason:
-        log.warning("the process file of a former run cannot be read: %s; nothing is taken over", reason)
-        return []
+        log.warning("the process file of a former run cannot be read: %s; all processes are looked through", reason)
+        return _find_masters(mark)
     return [one for one in leftovers if one.is_alive() and mark in _arguments(one.pid)]
+
+
+def _find_masters(mark: str) -> list[Leftover]:
+    """Whoever has `mark` among its arguments, means the same files by it, and was not started by one of these."""
+    marked = {pid for pid in psutil.pids() if mark in _arguments(pid) and _has_our_mounts(pid)}
+    found = [(pid, started_ticks(pid)) for pid in sorted(marked) if _parent(pid) not in marked]
+    return [Leftover(pid, ticks) for pid, ticks in found if ticks is not None]
+
+
+def _has_our_mounts(pid: int) -> bool:
+    """Whether a path is the same file there; in another container it is not, although its processes may be seen."""
+    try:
+        return Path(f"/proc/{pid}/ns/mnt").readlink() == Path("/proc/self/ns/mnt").readlink()
+    except OSError:
+        return False
 
 
 def find_orphans(mark: str) -> list[Leftover]:
@@ -223,11 +244,21 @@ def tie_to(parent: int) -> Callable[[], None]:
 def started_ticks(pid: int) -> int | None:
     """When the process started, in clock ticks since boot; None if it does not run (any more), also if it only
     waits to be reaped."""
+    status = _status(pid)
+    return int(status[19]) if status and status[0] not in "ZX" else None
+
+
+def _parent(pid: int) -> int | None:
+    status = _status(pid)
+    return int(status[1]) if status else None
+
+
+def _status(pid: int) -> list[str]:
+    """What the kernel says of the process, from its state on; nothing if it is gone."""
     try:
-        after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return None
-    return None if after_name[0] in "ZX" else int(after_name[19])
+        return []
 
 
 def _arguments(pid: int) -> list[str]:

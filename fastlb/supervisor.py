@@ -174,10 +174,13 @@ class Supervisor:
 
     def _boot(self) -> None:
         described = read_text(self._orders.run_dir / PROCESS_FILE)
-        self._leftovers = find_leftovers(described, self._listen_on) if described else []
+        self._leftovers = find_leftovers(described, self._listen_on)
         for leftover in self._leftovers:
             log.warning("HAProxy %d of a former run still serves; a new one will take over", leftover.pid)
         self._controller.due = time.monotonic()
+        # Without one, the ports that the former HAProxy still has would look like somebody else's.
+        if self._leftovers and not read_text(self._orders.config) and self._files.put_back():
+            log.warning("%s is gone; the last files that HAProxy served are back", self._orders.config)
         if self._orders.config.is_file() and self._orders.config.stat().st_size > 0:
             log.info("%s is there from a former run; HAProxy serves it at once", self._orders.config)
             self._haproxy.due = time.monotonic()
@@ -195,7 +198,6 @@ class Supervisor:
         return min(IDLE_S, self._silence.limit_s / LOOKS_PER_LIMIT or IDLE_S)
 
     # Signals
-    # -------------------------------------------------------------------------------------------------
 
     def _take_signals(self, numbers: bytes) -> None:
         for signum in numbers:
@@ -220,7 +222,6 @@ class Supervisor:
         return (self._controller, self._haproxy, *self._leftovers)
 
     # Children
-    # ------------------------------------------------------------------------------------------------
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -373,7 +374,6 @@ class Supervisor:
                 path.unlink(missing_ok=True)
 
     # The link
-    # ------------------------------------------------------------------------------------------------
 
     def _on_message(self, message: object) -> None:
         match message:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from fastlb import children
 from fastlb.children import Child, Ending, Leftover, describe, find_leftovers
@@ -65,3 +69,15 @@ def test_a_leftover_is_only_who_has_the_right_start_time_and_the_mark():
     assert find_leftovers(json.dumps([[mine[0], mine[1] + 1]]), mark) == []
     assert Leftover(*mine).is_alive()
     assert not Leftover(mine[0], mine[1] + 1).is_alive()
+
+
+@pytest.mark.parametrize("described", [None, "", "[[1", "7", '{"format": 9}', "[[1, 2, 3]]", "\udcff\x00"])
+def test_without_a_process_file_that_can_be_read_all_processes_are_looked_through(described: str | None):
+    mark = f"mark-{os.getpid()}"
+    fork = "import os, time; os.fork(); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", fork, mark], process_group=0) as master:
+        try:
+            found = find_leftovers(described, mark)
+        finally:
+            os.killpg(master.pid, signal.SIGKILL)
+    assert [one.pid for one in found] == [master.pid]
