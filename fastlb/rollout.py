@@ -81,6 +81,8 @@ class Rollout:
         self._look_due_s = inf
         self._retry_pause_s = FIRST_RETRY_S
         self._gone = False
+        self._knows_what = False
+        """Whether there was a document to bring about: before Marathon's first answer an empty one would be loaded."""
         self._unanswered: dict[str, tuple[str, float]] = {}
         """Apps of Marathon that have to be read after a stop: how HAProxy knows each, and when it was, monotonic."""
         self._stale = False
@@ -108,6 +110,7 @@ class Rollout:
 
         ``since_s`` is when the event arrived that led here, monotonic.
         """
+        self._knows_what = True
         self._since_s = min((each for each in (self._since_s, since_s) if each is not None), default=None)
         plan = self._plan(document)
         if plan.is_nothing:
@@ -203,7 +206,8 @@ class Rollout:
             self._have_loaded(self.running.document)
         else:
             self.running.unknown("HAProxy was started again on older files")
-            self._want_reload(at_once=True)
+            if self._knows_what:
+                self._want_reload(at_once=True)
 
     def _plan(self, document: Document) -> Plan:
         return compare(self.running, document, self._decider.changed | self.running.stopped, self._map_paths)
