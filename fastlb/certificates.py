@@ -45,7 +45,7 @@ def usable_certificates(rules: Rules, paths: Paths, *, dry: bool) -> Rules:
     usable = tuple(good for path in rules.ssl_certs for good in _usable(path))
     if not usable:
         fallback = paths.fallback_certificate
-        if not dry and not fallback.exists():
+        if not dry and (not fallback.exists() or _what_is_wrong(str(fallback))):
             make_self_signed(fallback)
         log.warning("no certificate of --ssl-certs can be used; HTTPS is served with a self-signed one, %s", fallback)
         usable = (str(fallback),)
@@ -65,6 +65,7 @@ def make_self_signed(path: Path) -> None:
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=PRIVATE)
+    path.chmod(PRIVATE)
     publish(path, pem.decode())
 
 

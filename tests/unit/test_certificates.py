@@ -126,6 +126,16 @@ def test_a_certificate_made_before_is_used_again(tmp_path):
     assert paths(tmp_path).fallback_certificate.read_bytes() == before
 
 
+@pytest.mark.parametrize("left", [b"", b"-----BEGIN CERTIFICATE-----\nhalf", b"\x00\xff"])
+def test_one_made_before_that_cannot_be_used_is_made_again(tmp_path, left):
+    fallback = paths(tmp_path).fallback_certificate
+    fallback.parent.mkdir(parents=True, exist_ok=True)
+    fallback.write_bytes(left)
+    usable_certificates(rules("/nowhere"), paths(tmp_path), dry=False)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(fallback)
+    assert fallback.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_dry_run_makes_none(tmp_path):
     found = usable_certificates(rules("/nowhere"), paths(tmp_path), dry=True)
     assert found.ssl_certs == (str(paths(tmp_path).fallback_certificate),)
