@@ -26,6 +26,7 @@ _ROUTINE = re.compile(
     r"Server \S+ .*\b(?:maintenance|drain)\b"  # what it was commanded
     r"|worker (?:#\d+ )?\(\d+\) exited with code (?:0|143)\b"
     r"|(?:Reexecuting|Exiting) Master process|All workers exited"
+    r"|Failed to transfer socket$"  # its master was asked about an old worker that has just ended
 )
 NO_SERVER = "backend(s) without any server"
 _FLIPS = (

@@ -60,6 +60,8 @@ def test_the_tail_is_bounded() -> None:
         ("[WARNING]  (8) : Server web/a was DOWN and now enters maintenance.", "DEBUG"),
         ("[WARNING]  (8) : Server web/a is DOWN (leaving forced maintenance).", "DEBUG"),
         ("[WARNING]  (8) : Server web/a enters drain state. 1 active and 0 backup servers left.", "DEBUG"),
+        ("[WARNING]  (9) : Failed to transfer socket", "DEBUG"),
+        ("[WARNING]  (9) : Failed to transfer sockets", "WARNING"),
         ("double free or corruption (out)", "WARNING"),
     ],
 )
