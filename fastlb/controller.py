@@ -165,7 +165,8 @@ def _admin_server(
     draining = DrainingEndpoint(settings.paths, loop)
     routes = [*Endpoints(settings.paths, limits, board, loop).routes(), *draining.routes(), *metrics.routes()]
     routes += view_routes(settings, sources, tools.journal, tools.history, client, loop)
-    server = AdminServer(settings.paths.admin_socket, settings.paths.local_socket, settings.access, routes)
+    paths, uid = settings.paths, settings.haproxy_uid
+    server = AdminServer(paths.admin_socket, paths.local_socket, settings.access, routes, front_uid=uid)
     server.start()
     log.info("the page that says whether all is well: http://%s/_fastlb/", reached_at)
     try:

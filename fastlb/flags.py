@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 from typing import Any, NamedTuple
+
+from fastlb.flag_words import (
+    COMPATIBLE,
+    address,
+    count,
+    form,
+    log_place,
+    port,
+    positive,
+    seconds,
+    share,
+    threads,
+    way_with_conflicts,
+    word,
+)
 
 Environment = Mapping[str, str]
 
-COMPATIBLE, FIRST = "compatible", "first"
-
-MOST_THREADS = 1024
 SAYS_NOTHING = {"LIBPROCESS_PORT": "0"}
 """Values that Mesos sets for everybody: any port will do."""
 
@@ -42,94 +53,6 @@ class Flag(NamedTuple):
         """Return the environment variables that set it, first one first."""
         own = f"FASTLB_{self.destination.upper()}"
         return (own, self.environment) if self.environment else (own,)
-
-
-def seconds(text: str) -> float:
-    """Read a number of seconds, 0 or more. Raises argparse.ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
-    return value
-
-
-def share(text: str) -> float:
-    """Read a part of a whole, from 0 to 1. Raises argparse.ArgumentTypeError."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share from 0 to 1")
-    return value
-
-
-def port(text: str) -> int:
-    """Read a TCP port. Raises argparse.ArgumentTypeError."""
-    if not text.isdigit() or not 1 <= int(text) <= 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port from 1 to 65535")
-    return int(text)
-
-
-def count(text: str) -> int:
-    """Read a number that is 0 or more. Raises argparse.ArgumentTypeError."""
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 on")
-    return int(text)
-
-
-def threads(text: str) -> int:
-    """Read a number of threads, from 0 to 1024, the range of libprocess. Raises argparse.ArgumentTypeError."""
-    if not text.isdigit() or int(text) > MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of threads from 0 to {MOST_THREADS}")
-    return int(text)
-
-
-def address(text: str) -> str:
-    """Read an IP address, or ``*``. Raises argparse.ArgumentTypeError."""
-    if text != "*":
-        try:
-            ip_address(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no IP address") from None
-    return text
-
-
-def positive(text: str) -> int:
-    """Read a number that is 1 or more. Raises argparse.ArgumentTypeError."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
-    return int(text)
-
-
-def log_place(text: str) -> str:
-    """Read where HAProxy logs to. Raises argparse.ArgumentTypeError."""
-    if text not in {"syslog", "stdout", "none"}:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of syslog, stdout and none")
-    return text
-
-
-def way_with_conflicts(text: str) -> str:
-    """Read what to do about apps that ask for the same. Raises argparse.ArgumentTypeError."""
-    if text not in {COMPATIBLE, FIRST}:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither {COMPATIBLE} nor {FIRST}")
-    return text
-
-
-def word(text: str) -> str:
-    """Read a text without blanks or control characters. Raises argparse.ArgumentTypeError."""
-    if not text or len(text.split()) != 1 or not text.isprintable():
-        raise argparse.ArgumentTypeError(f"{text!r} is not one word")
-    return text
-
-
-def form(text: str) -> str:
-    """Read a form of output. Raises argparse.ArgumentTypeError."""
-    if text not in {"text", "json"}:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither text nor json")
-    return text
 
 
 MARATHON = (
@@ -179,6 +102,8 @@ GENERATION = (
         "WAY",
     ),
     Flag("--policy", str, None, "file that says which labels, vhosts and ports apps may use (policy.md)", "PATH"),
+    Flag("--strict-sni", bool, False, "refuse TLS for names that no certificate of the https frontend is for"),
+    Flag("--haproxy-user", word, None, "HAProxy's workers become this user, once they have their ports", "USER"),
     Flag("--min-serv-port-ip-per-task", count, 10050, "first port of the assigned range; 0 in both: off", "PORT"),
     Flag("--max-serv-port-ip-per-task", count, 10100, "last port of the assigned range", "PORT"),
     Flag("--bind-address", word, "*", "address of all frontends that no label binds elsewhere", "ADDR"),

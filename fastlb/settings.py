@@ -22,7 +22,7 @@ import psutil
 from fastlb.access import read_access
 from fastlb.dialect import Dialect, parse_version
 from fastlb.errors import UsageError
-from fastlb.flags import FIRST
+from fastlb.flag_words import FIRST
 from fastlb.generations import MIB, WorkerLimits
 from fastlb.limits import Limits
 from fastlb.mesos import reached_at
@@ -31,6 +31,7 @@ from fastlb.policy_file import read_policy
 from fastlb.rate_limit import read_rate
 from fastlb.template_sources import template_sources
 from fastlb.templates import Catalogue, default_options_text
+from fastlb.users import find_user
 
 if TYPE_CHECKING:
     import argparse
@@ -111,6 +112,7 @@ class Settings:
     """How the daemon behaves; times in seconds."""
 
     paths: Paths
+    haproxy_uid: int | None
     policy: str | None
     follow_events: bool
     once: bool
@@ -247,8 +249,10 @@ def read_settings(args: argparse.Namespace) -> Settings:
     if 0 < args.controller_timeout < SHORTEST_CONTROLLER_TIMEOUT_S:
         least = f"0 or at least {SHORTEST_CONTROLLER_TIMEOUT_S:g}"
         raise UsageError(f"--controller-timeout {args.controller_timeout:g}: it has to be {least}")
+    user = find_user(args.haproxy_user)
     return Settings(
         paths=read_paths(args),
+        haproxy_uid=user.uid if user else None,
         policy=args.policy,
         follow_events=(args.subcommand == "sse" or args.sse) and not (args.once or args.dry),
         once=args.once,
@@ -342,6 +346,7 @@ def _most_reloads(args: argparse.Namespace) -> int:
 def read_catalogue(args: argparse.Namespace, environ: Environment, haproxy: HAProxy | None, paths: Paths) -> Catalogue:
     """Compile the global templates. Raises UsageError naming the file and placeholder that is wrong."""
     dialect = read_dialect(args, haproxy)
+    user = find_user(args.haproxy_user)
     options = environ.get("HAPROXY_GLOBAL_DEFAULT_OPTIONS", DEFAULT_OPTIONS)
     surroundings = {
         "dialect": dialect,
@@ -361,6 +366,9 @@ def read_catalogue(args: argparse.Namespace, environ: Environment, haproxy: HAPr
         "max_old_workers": args.max_old_workers,
         "mworker_max_reloads": _most_reloads(args),
         "default_options": default_options_text(options),
+        "strict_sni": args.strict_sni,
+        "haproxy_user": user.name if user else "",
+        "haproxy_group": user.group if user else "",
         "log_socket": str(SYSLOG_SOCKET) if args.haproxy_log == "syslog" and SYSLOG_SOCKET.exists() else "",
         "log_to_stdout": args.haproxy_log == "stdout",
         "runtime_socket": str(paths.runtime_socket),

@@ -41,10 +41,22 @@ BACKLOG = 128
 
 
 class AdminServer:
-    """Serves the routes until it is stopped. ``front`` is HAProxy's socket, ``local`` the operator's."""
+    """Serves the routes until it is stopped. ``front`` is HAProxy's socket, ``local`` the operator's.
 
-    def __init__(self, front: Path, local: Path, access: Access, routes: Iterable[web.RouteDef]) -> None:
+    ``front_uid`` is the user that HAProxy runs as, None for our own: a socket is for its owner alone.
+    """
+
+    def __init__(
+        self,
+        front: Path,
+        local: Path,
+        access: Access,
+        routes: Iterable[web.RouteDef],
+        *,
+        front_uid: int | None = None,
+    ) -> None:
         self._front = front
+        self._front_uid = front_uid
         self._local = local
         self._access = access
         self._routes = tuple(routes)
@@ -83,7 +95,10 @@ class AdminServer:
         ours: dict[Path, int] = {}
         try:
             for path in (self._front, self._local):
-                await web.SockSite(runner, _listening(path), backlog=BACKLOG).start()
+                listener = _listening(path)
+                if path == self._front and self._front_uid is not None:
+                    os.chown(path, self._front_uid, -1)
+                await web.SockSite(runner, listener, backlog=BACKLOG).start()
                 ours[path] = path.stat().st_ino
             self._stop = lambda: loop.call_soon_threadsafe(stopped.set)
             self._started.set()

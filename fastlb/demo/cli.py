@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from fastlb.errors import FastlbError
-from fastlb.flags import port
+from fastlb.flag_words import port
 from fastlb.haproxy import find_haproxy
 
 if TYPE_CHECKING:

@@ -7,9 +7,7 @@ import argparse
 import pytest
 
 from fastlb import flags
-from fastlb.flags import (
-    Flag,
-    add_flags,
+from fastlb.flag_words import (
     address,
     count,
     log_place,
@@ -21,6 +19,7 @@ from fastlb.flags import (
     way_with_conflicts,
     word,
 )
+from fastlb.flags import Flag, add_flags
 
 TABLES = ("MARATHON", "STREAM", "GENERATION", "APPLY", "LOOP", "POLL", "LOGGING", "RENDER")
 EVERY = [flag for name in TABLES for flag in getattr(flags, name)]

@@ -6,7 +6,7 @@ import pytest
 
 from fastlb.cli import build_parser
 from fastlb.desired import desired_state
-from fastlb.flags import MOST_THREADS
+from fastlb.flag_words import MOST_THREADS
 from fastlb.mesos import is_unasked_self, reached_at, sandbox_templates
 from fastlb.reading import read_app
 from fastlb.settings import read_catalogue, read_paths, read_reached_at, read_rules

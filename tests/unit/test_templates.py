@@ -191,8 +191,8 @@ def test_default_options_are_sorted_lines_without_duplicates(options, lines):
 def test_every_default_template_compiles_for_every_dialect(tmp_path):
     surroundings = dict.fromkeys(
         """bind_address http_port https_port appid_port stats_port stats_address threads hard_stop_after_s
-        max_old_workers mworker_max_reloads default_options log_socket log_to_stdout runtime_socket server_state_file
-        admin_socket""".split(),
+        max_old_workers mworker_max_reloads strict_sni haproxy_user haproxy_group default_options log_socket
+        log_to_stdout runtime_socket server_state_file admin_socket""".split(),
         "x",
     )
     for version in [(2, 0), (2, 6), (3, 4)]:
