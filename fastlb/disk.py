@@ -36,6 +36,7 @@ class Disk:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._writing: Future[None] | None = None
         self._unwritten = False
+        self._failure = ""
         self.due_s = inf
         """When `look` has something to do, monotonic."""
 
@@ -85,8 +86,13 @@ class Disk:
         try:
             writing.result()
         except PublishError as error:
-            log.error("%s; tried again in %.0f s", error, RETRY_S)
+            if str(error) != self._failure:
+                log.error("%s; tried again in %.0f s, and said no more", error, RETRY_S)
+            self._failure = str(error)
             self._unwritten = True
             self.due_s = now_s + RETRY_S
         else:
+            if self._failure:
+                log.info("the files on disk can be written again")
+            self._failure = ""
             self.due_s = now_s if self._unwritten else inf

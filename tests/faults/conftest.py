@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,5 +54,6 @@ def results(
     """What comes of each chosen fault. Folders have short names, since sockets lie in them."""
     functions = [item for item in request.session.items if isinstance(item, pytest.Function)]
     chosen: list[Any] = [item.callspec.params["fault"] for item in functions if "results" in item.fixturenames]
-    with ThreadPoolExecutor(SIZES.at_once) as pool:
+    with ThreadPoolExecutor(SIZES.at_once) as pool, contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(pool.shutdown, wait=False, cancel_futures=True)  # whoever interrupts waits for none
         yield {each.id: pool.submit(each.run, tmp_path_factory.mktemp("f")) for each in chosen if not each.why_not()}

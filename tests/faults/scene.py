@@ -15,6 +15,7 @@ import contextlib
 import re
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fastlb.simulator.server import SimulatedMarathon
@@ -139,5 +140,6 @@ class Scene:
 @contextlib.contextmanager
 def scene_for(name: str, folder: Path, settings: SimulatorSettings | None = None) -> Iterator[Scene]:
     """A scene of its own; at its end no process, socket or temporary file may be left."""
-    with SimulatedMarathon(settings or SimulatorSettings()) as cluster, front_door(folder) as door:
+    own = replace(settings or SimulatorSettings(), real_servers=3 * SIZES.others + 100)  # who answers shows which task
+    with SimulatedMarathon(own) as cluster, front_door(folder) as door:
         yield Scene(cluster, door, Row(name))

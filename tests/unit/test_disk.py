@@ -110,6 +110,15 @@ def test_a_writing_that_fails_is_tried_again_later(disk, applier, caplog):
     assert applier.written == [2]
 
 
+def test_a_disk_that_stays_full_is_said_once(disk, applier, caplog):
+    caplog.set_level("INFO")
+    applier.failures = 3
+    disk.changed(0.0)
+    applier.gate.set()
+    look_until_at_rest(disk, Document(1))
+    assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
+
+
 def test_who_is_about_to_load_the_files_waits_until_they_are_written(disk, applier):
     applier.gate.clear()
     document = Document(1)
