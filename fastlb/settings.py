@@ -244,11 +244,7 @@ def read_paths(args: argparse.Namespace) -> Paths:
 
 def read_settings(args: argparse.Namespace) -> Settings:
     """Return how the daemon behaves. Raises UsageError."""
-    if args.command is not None:
-        _check_command(args.command)
-    if 0 < args.controller_timeout < SHORTEST_CONTROLLER_TIMEOUT_S:
-        least = f"0 or at least {SHORTEST_CONTROLLER_TIMEOUT_S:g}"
-        raise UsageError(f"--controller-timeout {args.controller_timeout:g}: it has to be {least}")
+    _check(args)
     user = find_user(args.haproxy_user)
     return Settings(
         paths=read_paths(args),
@@ -281,16 +277,28 @@ def read_settings(args: argparse.Namespace) -> Settings:
         reload_settle_max_s=args.reload_settle_max,
         reload_only=args.reload_only,
         resolver_capacity=args.lru_cache_capacity,
-        old_workers=WorkerLimits(
-            most=args.max_old_workers,
-            age_s=args.max_old_worker_age,
-            resident_bytes=args.max_old_workers_memory * MIB or memory_there() // 4,
-            patience_s=args.reload_patience,
-        ),
+        old_workers=_worker_limits(args),
         controller_timeout_s=args.controller_timeout,
         access=read_access(args.admin_access, _read_token(args.admin_token_file)),
         synced_within_s=args.synced_within,
         snapshot_rate=read_rate(args.snapshot_rate_limit),
+    )
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.command is not None:
+        _check_command(args.command)
+    if 0 < args.controller_timeout < SHORTEST_CONTROLLER_TIMEOUT_S:
+        least = f"0 or at least {SHORTEST_CONTROLLER_TIMEOUT_S:g}"
+        raise UsageError(f"--controller-timeout {args.controller_timeout:g}: it has to be {least}")
+
+
+def _worker_limits(args: argparse.Namespace) -> WorkerLimits:
+    return WorkerLimits(
+        most=args.max_old_workers,
+        age_s=args.max_old_worker_age,
+        resident_bytes=args.max_old_workers_memory * MIB or memory_there() // 4,
+        patience_s=args.reload_patience,
     )
 
 
