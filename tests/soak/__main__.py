@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import shlex
+import json
+import os
 import sys
 from pathlib import Path
 from tempfile import mkdtemp
@@ -22,12 +23,13 @@ def main() -> int:
     sys.stdout.flush()
     with soaked(sizes, folder) as scene:
         outcome = scene.outcome
+    (folder / "samples").write_text(json.dumps(outcome.samples))
     sys.stdout.write("\n".join([table(outcome), *outcome.faults(), ""]))
     if args.plot:
         plot(outcome, args.plot)
     if args.page:
-        command = f"python -m tests.soak {shlex.join(sys.argv[1:])}"
-        args.page.write_text(page(outcome, command, args.plot and args.plot.relative_to(args.page.parent)))
+        picture = os.path.relpath(args.plot, args.page.parent) if args.plot else None
+        args.page.write_text(page(outcome, picture))
     return 1 if outcome.faults() else 0
 
 

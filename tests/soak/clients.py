@@ -1,7 +1,8 @@
 """Who uses the front door during a soak: two paced loads, and connections that are held for long.
 
 A held connection is one request to a TCP service that is sent a byte now and then; that it still works shows its answer
-at the end. One that lives in an old worker goes with it when a limit ends that worker, which the journal tells.
+at the end. One that lives in an old worker goes with it when a limit ends that worker: one of fastlb's, which the
+journal tells, or HAProxy's own, by the number of reloads since.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import socket
 from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
-from time import monotonic
+from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from tests.fakes.front_door import HTTP_PORT
@@ -54,11 +55,15 @@ class Requests:
 
 @dataclass
 class Held:
-    """A few held connections, each for a random time; ``ends`` counts how they ended."""
+    """A few held connections, each for a random time.
+
+    ``ends`` counts how they ended, ``lost`` has from when to when the lost ones lived, in Unix seconds.
+    """
 
     address: str
     sizes: Sizes
     ends: Counter[str] = field(default_factory=Counter)
+    lost: list[tuple[float, float]] = field(default_factory=list)
 
     def go_on(self, stop: Event) -> None:
         """Keep them open until it is told to stop; then every one has to answer."""
@@ -74,7 +79,10 @@ class Held:
 
     def _end(self, these: list[_Connection], held: list[_Connection]) -> None:
         for each in these:
-            self.ends[each.end()] += 1
+            how = each.end()
+            self.ends[how] += 1
+            if how == "lost":
+                self.lost.append((each.opened_s, time()))
             held.remove(each)
 
 
@@ -82,6 +90,7 @@ class _Connection:
     def __init__(self, address: str, for_s: float) -> None:
         self._socket = socket.create_connection((address, HELD), ANSWER_WITHIN_S)
         self._socket.sendall(b"GET / HTTP/1.1\r\nHost: held\r\nX-Held: ")
+        self.opened_s = time()
         self._breathed_s = monotonic()
         self._until_s = self._breathed_s + for_s
         self._is_lost = False

@@ -12,6 +12,7 @@ import psutil
 from fastlb import __version__
 from fastlb.haproxy import find_haproxy
 from tests.soak.samples import PARTS
+from tests.soak.soak import UNWANTED
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -42,7 +43,8 @@ Verdict: {verdict}
   these servers, with address, port and weight, and no other that takes connections; its maps have these entries.
 - No request fails. Of the two apps under load one is never touched, the other is scaled up and down. Tasks take
   connections for another 5 s after their end. Other apps are changed in every way, and their tasks killed.
-- A held connection is answered in the end, unless its old worker was ended for one of the limits.
+- A held connection is answered in the end, unless its old worker was ended for one of the limits (`--max-old-workers`
+  and its like, or HAProxy's own after 50 reloads, `--mworker-max-reloads`).
 - No more than 10 old workers (`--max-old-workers`). No doubt about what HAProxy runs, nothing that the audit repairs.
 - Memory and descriptors of each process: the median of the last third is at most a tenth above that of the middle third
   (and 4 MiB or 8 descriptors). The controller is killed in the first third only, so that both show one process. The
@@ -60,9 +62,13 @@ def table(outcome: Outcome) -> str:
     return "\n".join(lines) + "\n"
 
 
-def page(outcome: Outcome, command: str, picture: Path | None) -> str:
+def page(outcome: Outcome, picture: str | None) -> str:
     """Return the report."""
-    faults = outcome.faults()
+    sizes, faults = outcome.sizes, outcome.faults()
+    command = f"python -m tests.soak --minutes {sizes.minutes:g} --apps {sizes.apps} --tasks {sizes.tasks}"
+    command += (
+        f" --requests {sizes.requests_per_s} --changes {sizes.changes_per_s:g} --mishaps {sizes.mishap_every_s:g}"
+    )
     verdict = "all as it should be." if not faults else "\n\n" + "\n".join(f"- {fault}" for fault in faults[:20])
     shown = f"\n![memory, descriptors, old workers and the log over time]({picture})\n" if picture else ""
     return PAGE.format(command=command, machine=_machine(), verdict=verdict, table=table(outcome), picture=shown)
@@ -71,9 +77,7 @@ def page(outcome: Outcome, command: str, picture: Path | None) -> str:
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     haproxy = find_haproxy(None, os.environ).version_text
-    words = (
-        f"{os.cpu_count()} processors, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
-    )
+    words = f"{os.cpu_count()} processors, {memory:.0f} GiB, Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
     load = f"load average at the end {os.getloadavg()[2]:.1f}, tests of others included"
     return f"fastlb {__version__}, HAProxy {haproxy}, {words}, {load}, {datetime.now(UTC):%Y-%m-%d}."
 
@@ -108,9 +112,6 @@ def _what_came_of_it(outcome: Outcome) -> list[tuple[str, str]]:
         ("log", f"{lines:,.0f} lines and {size / 1e6:.2f} MB an hour"),
         ("differences from a fresh render in the end", str(len(outcome.wrong))),
     ]
-
-
-UNWANTED = ("doubt", "drift", "haproxy_exited")
 
 
 def _counted(counter: Counter[str]) -> str:

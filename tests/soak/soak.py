@@ -38,6 +38,9 @@ STARTED_LIKE = ("--haproxy-map", "--health-check")
 LIVELY = Delays(staging_s=0.1, starting_s=0.1, running_s=0.3, healthy_s=0.3, killing_s=0.1, relaunch_s=0.5)
 MOST_OLD_WORKERS = 10
 """The default of --max-old-workers."""
+MOST_RELOADS = 50
+"""The default of --mworker-max-reloads: HAProxy itself ends a worker that has lived through more."""
+UNWANTED = ("doubt", "drift", "haproxy_exited")
 LOADED = ("web", "flux")
 
 
@@ -61,29 +64,29 @@ class Outcome:
     samples: list[Sample]
     trends: list[Trend]
     journal: Counter[str]
+    reloads_s: list[float]
     wrong: list[str]
 
     def faults(self) -> list[str]:
         """Return what is not as it has to be, a line each."""
         failures = [f"{each.host}: {failure.how}" for each in self.requests for failure in each.failures]
+        growing = [each for each in self.trends if not each.is_flat]
         most = max(each.old_workers for each in self.samples)
-        lost, ended = self.held.ends["lost"], self.journal["old_worker_ended"]
         return [
             *self.wrong,
             *failures,
-            *(
-                f"{each.name} grows from {each.middle:.1f} to {each.last:.1f}"
-                for each in self.trends
-                if not each.is_flat
-            ),
+            *(f"{each.name} grows from {each.middle:.1f} to {each.last:.1f}" for each in growing),
             *([f"{most} old workers are more than {MOST_OLD_WORKERS}"] if most > MOST_OLD_WORKERS else []),
-            *([f"{lost} held connections were lost, and no old worker was ended"] if lost and not ended else []),
-            *(
-                f"{self.journal[kind]} times: {kind}"
-                for kind in ("drift", "doubt", "haproxy_exited")
-                if self.journal[kind]
-            ),
+            *(f"a held connection was lost after {reloads} reloads" for reloads in self.lost_without_reason()),
+            *(f"{self.journal[kind]} times: {kind}" for kind in UNWANTED if self.journal[kind]),
         ]
+
+    def lost_without_reason(self) -> list[int]:
+        """Return how many reloads those held connections lived through that were lost, and not for a limit."""
+        if self.journal["old_worker_ended"]:
+            return []
+        lived = [sum(opened_s <= at_s <= lost_s for at_s in self.reloads_s) for opened_s, lost_s in self.held.lost]
+        return [reloads for reloads in lived if reloads < MOST_RELOADS]
 
 
 @dataclass
@@ -138,9 +141,11 @@ def _soak(sizes: Sizes, cluster: SimulatedMarathon, door: FrontDoor, changes: Ch
     seconds = time.monotonic() - began_s
     cluster.clear()
     wrong = _at_rest(sizes, cluster, door)
-    journal = Counter(entry["kind"] for entry in door.journal())
+    entries = door.journal()
+    journal = Counter(entry["kind"] for entry in entries)
+    reloads_s = [entry["at"] for entry in entries if entry["kind"] == "reload"]
     curves = trends(sampler.samples)
-    return Outcome(sizes, seconds, changes, mishaps, requests, held, sampler.samples, curves, journal, wrong)
+    return Outcome(sizes, seconds, changes, mishaps, requests, held, sampler.samples, curves, journal, reloads_s, wrong)
 
 
 def _at_rest(sizes: Sizes, cluster: SimulatedMarathon, door: FrontDoor) -> list[str]:
