@@ -77,7 +77,8 @@ def page(outcome: Outcome, picture: str | None) -> str:
 def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     haproxy = find_haproxy(None, os.environ).version_text
-    words = f"{os.cpu_count()} processors, {memory:.0f} GiB, Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
+    system = f"Linux {platform.release().partition('-')[0]}, Python {platform.python_version()}"
+    words = f"{os.cpu_count()} processors, {memory:.0f} GiB, {system}"
     load = f"load average at the end {os.getloadavg()[2]:.1f}, tests of others included"
     return f"fastlb {__version__}, HAProxy {haproxy}, {words}, {load}, {datetime.now(UTC):%Y-%m-%d}."
 
