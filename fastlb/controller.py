@@ -61,6 +61,8 @@ log = logging.getLogger(__name__)
 
 ARGUMENTS = "FASTLB_CONTROLLER_ARGUMENTS"
 JOURNAL = "FASTLB_JOURNAL"
+ADDRESSES = "addresses.json"
+"""Of host names, in the run folder."""
 RUNTIME_TIMEOUT_S = 2.0
 """HAProxy answers a batch of commands within milliseconds; the loop waits for it."""
 SWITCH_S = 0.0005
@@ -99,7 +101,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
         history=history,
     )
     rollout = Rollout(settings, decider, tools, map_paths(rules))
-    hands = Hands(fetcher, Resolver(settings.resolver_capacity), journal, history, board, link.beat if link else None)
+    hands = Hands(fetcher, _resolver(settings), journal, history, board, link.beat if link else None)
     stream = EventStream(marathon, inbox.put) if settings.follow_events else None
     reached_at = read_reached_at(args, environ)
     admin = _admin_server(settings, board, inbox, tools, renderer, client, reached_at)
@@ -193,6 +195,10 @@ def _hung_workers_ended(settings: Settings, journal: Journal) -> Iterator[None]:
         yield
     finally:
         hung.stop()
+
+
+def _resolver(settings: Settings) -> Resolver:
+    return Resolver(settings.resolver_capacity, None if settings.dry else settings.paths.run_dir / ADDRESSES)
 
 
 def _runtime(settings: Settings) -> Runtime | None:

@@ -6,6 +6,7 @@ resolve costs its tasks, with one message; a name server that hangs costs `LOOKU
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import threading
@@ -14,8 +15,12 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from fastlb.errors import PublishError
+from fastlb.files import publish, read_text
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +31,15 @@ SILENT_FOR_S = 30.0
 
 
 class Resolver:
-    """Resolves host names; ``capacity`` is the number of addresses that are kept."""
+    """Resolves host names; ``capacity`` is the number of addresses that are kept.
 
-    def __init__(self, capacity: int) -> None:
+    ``memory`` is the file in which they outlive the process: whoever starts while no name server answers would leave
+    out tasks that HAProxy serves.
+    """
+
+    def __init__(self, capacity: int, memory: Path | None = None) -> None:
+        self._memory = memory
+        self._remembered = _read(memory) if memory else {}
         self._capacity = max(capacity, 1)
         self._known: OrderedDict[str, str] = OrderedDict()
         self._silent: dict[str, float] = {}
@@ -48,12 +59,34 @@ class Resolver:
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
         unknown = wanted - found.keys() - fresh.keys()
+        recalled = {name: self._remembered[name] for name in unknown & self._remembered.keys()}
         for name in sorted(unknown - self._unknown):
-            log.warning("host name %s does not resolve to an IPv4 address; its tasks are left out", name)
+            then = f"that of before, {recalled[name]}, stays" if name in recalled else "its tasks are left out"
+            log.warning("host name %s does not resolve to an IPv4 address; %s", name, then)
         for name in sorted(self._unknown & fresh.keys()):
             log.info("host name %s resolves again", name)
         self._unknown = unknown
-        return found | fresh
+        self._remember(fresh)
+        return found | fresh | recalled
+
+    def _remember(self, fresh: Mapping[str, str]) -> None:
+        if self._memory is None or fresh.items() <= self._remembered.items():
+            return
+        self._remembered = dict(list({**self._remembered, **fresh}.items())[-self._capacity :])
+        try:
+            publish(self._memory, json.dumps(self._remembered))
+        except PublishError as error:
+            log.debug("addresses of host names are not remembered: %s", error)
+
+
+def _read(memory: Path) -> dict[str, str]:
+    """Return the addresses in the file; none if it is not there, or is not ours."""
+    try:
+        found = json.loads(read_text(memory) or "{}")
+    except (PublishError, ValueError):
+        return {}
+    is_ours = isinstance(found, dict) and all(isinstance(address, str) for address in found.values())
+    return found if is_ours else {}
 
 
 def _look_up(names: set[str]) -> tuple[dict[str, str], set[str]]:

@@ -110,5 +110,22 @@ def test_a_name_that_was_waited_for_in_vain_is_asked_again_later(monkeypatch):
     assert names.addresses(["hangs"]) == {"hangs": "127.7.0.1"}
 
 
+def test_addresses_outlive_the_process_and_serve_where_nothing_resolves(name_server, tmp_path, caplog):
+    memory = tmp_path / "addresses.json"
+    Resolver(10, memory).addresses(["agent-1", "agent-2"])
+    name_server[0].clear()
+    assert Resolver(10, memory).addresses(["agent-1", "nobody"]) == {"agent-1": "127.7.0.1"}
+    assert "host name agent-1 does not resolve to an IPv4 address; that of before, 127.7.0.1, stays" in caplog.text
+    name_server[0]["agent-1"] = "127.7.9.9"
+    assert Resolver(10, memory).addresses(["agent-1"]) == {"agent-1": "127.7.9.9"}
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"agent-1": 7}'])
+def test_a_file_of_addresses_that_means_nothing_is_nothing(name_server, tmp_path, text):
+    memory = tmp_path / "addresses.json"
+    memory.write_text(text)
+    assert Resolver(10, memory).addresses(["agent-1", "nobody"]) == {"agent-1": "127.7.0.1"}
+
+
 def test_a_real_lookup_works():
     assert Resolver(2).addresses(["localhost"]) == {"localhost": "127.0.0.1"}
