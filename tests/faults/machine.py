@@ -305,4 +305,4 @@ def controller_without_memory(scene: Scene) -> None:
         scene.hold(2, 20)
         with contextlib.suppress(psutil.NoSuchProcess):
             controller.rlimit(resource.RLIMIT_AS, (NO_LIMIT, NO_LIMIT))
-    scene.expect("(?i)memory|can't start new thread")
+    scene.expect("(?i)MemoryError|cannot allocate memory|can't start new thread", "the controller, process .* ended")

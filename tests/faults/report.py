@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 LONGEST_SAID = 230
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ ")
-_FOLDER = re.compile(r"/tmp/pytest-of-[^/]+/pytest-\d+/[^/\s]+")
 
 PAGE = """# What faults cost
 
@@ -63,7 +62,11 @@ class Row:
 
     def as_table(self) -> str:
         """Say it in a row of a Markdown table."""
-        said = "<br>".join(line.replace("|", "\\|").replace("<", "&lt;") for line in self.said)
+        said = (
+            "(nothing)"
+            if not self.said
+            else "<br>".join(line.replace("|", "\\|").replace("<", "&lt;") for line in self.said)
+        )
         return f"| {self.fault} | {self.requests} | {self.kinds} | {self.steady_s:.1f} | {said} |"
 
 
@@ -76,8 +79,8 @@ def kind_of(failure: Failure) -> str:
 
 
 def without_stamp(line: str) -> str:
-    """Return a line of the log as it is everywhere: without its time and our folder."""
-    short = _FOLDER.sub("…", _STAMP.sub("", line))
+    """Return a line of the log as it is everywhere: without its time."""
+    short = _STAMP.sub("", line).strip()
     return short if len(short) <= LONGEST_SAID else f"{short[:LONGEST_SAID]}…"
 
 

@@ -128,7 +128,7 @@ class Scene:
         for pattern in patterns:
             line = next((line for line in self.door.log().splitlines() if re.search(pattern, line)), None)
             assert line is not None, f"nothing in the log says {pattern!r}\n{self.said()}"
-            self.row.said.append(without_stamp(line))
+            self.row.said.append(without_stamp(line.replace(str(self.door.folder), "…")))
         late = [failure for failure in self.row.failures if not self._was_during_a_fault(failure)]
         failures = late if may_fail else self.row.failures
         assert failures == [], f"{failures[:9]}, steady: {self._steady_at_s}\n{self.said()}"
