@@ -156,10 +156,14 @@ class Decider:
             self._hosts.need(app_id, names_to_resolve(form) if form is not None else ())
 
     def _bring_up_to_date(self) -> set[str]:
-        """Decide about all that has changed; return the ids, as HAProxy knows the apps, that this concerned."""
+        """Decide about all that has changed; return the ids, as HAProxy knows the apps, that this concerned.
+
+        Among them is what comes out as before: an app may have joined a group of which nothing can be used.
+        """
         self._look_at_changes()
         order = tuple(app.id for app in self.store.apps) if self._reordered else None
         concerned = self.desired.update(self._forms, self.surroundings, moved=self._moved, order=order)
+        looked_at = {self.desired.known_as(app_id) for app_id in self._forms}
         self._forms, self._moved, self._reordered = {}, set(), False
         parts = {
             hap_id: self._renderer.part(self.desired.services(hap_id), self.document.plain_part(hap_id))
@@ -167,7 +171,7 @@ class Decider:
         }
         differing = self.document.update(parts)
         self.changed |= differing
-        return concerned | differing
+        return concerned | differing | looked_at
 
     def _worse(self, concerned: Iterable[str]) -> list[tuple[App, str]]:
         """Return the apps to blame for services that were there before and are not now, each with the reason."""

@@ -89,6 +89,15 @@ def test_a_new_member_that_spoils_its_deployment_group_is_left_out_of_it():
     assert decider.quarantine.refused.keys() == {"/green"}
 
 
+def test_an_app_that_joins_a_group_of_which_nothing_can_be_used_goes_on_as_it_was():
+    group = {"HAPROXY_DEPLOYMENT_GROUP": "shop"}
+    spoilt = app("/green", [10000], {**group, **BAD_LABEL})
+    decider = deciding(web(), spoilt)
+    accept(decider)
+    decider.store.take_apps({"/web": web("new.test", labels=group)}, 1.0)
+    assert vhosts(decider.decide()) == ["web.test"]
+
+
 def test_an_app_that_is_worse_off_for_the_sake_of_anothers_last_good_form_goes_on_as_it_was_too():
     pool = {"HAPROXY_DEPLOYMENT_GROUP": "pool", "HAPROXY_DEPLOYMENT_STARTED_AT": "2026-01-01T00:00:00Z"}
     decider = deciding(web(labels=pool), app("/other", [10001]))
