@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.haproxy
 
-LIMIT_BYTES = 64 * 1024
+LIMIT_BYTES = 32 * 1024
 ports = count(24000)
 
 
