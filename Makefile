@@ -51,7 +51,7 @@ container: $(VENV)/.has-demo,test,lint ## build the image and try it, as root; C
 zdd: $(VENV)/.has-demo,test,lint ## deployments under load, the long form: most of an hour
 	ZDD=long $(VENV)/bin/python -m pytest -q tests/zdd $(ARGS)
 
-faults: $(VENV)/.has-demo,test,lint ## faults under load, the long form, which writes docs/faults.md: half an hour
+faults: $(VENV)/.has-demo,test,lint ## faults under load, the long form, which writes docs/faults.md: a quarter of an hour
 	FAULTS=long FAULTS_PAGE=docs/faults.md $(VENV)/bin/python -m pytest -q tests/faults $(ARGS)
 
 fuzz: $(VENV)/.has-demo,test,lint $(VENV)/.can-fuzz ## fuzz, guided by coverage; SECONDS=60 is for each target
