@@ -102,9 +102,9 @@ def test_without_a_new_process_the_command_runs_as_often_as_retries_say(foreign,
 
 @pytest.mark.parametrize("retries", [0, -1])
 def test_the_wait_is_bounded_even_without_a_limit_of_retries(foreign, retries):
-    outcome = reload_by_command(foreign.counted(), retries=retries, interval_s=0.05, give_up_s=0.5)
+    outcome = reload_by_command(foreign.counted(), retries=retries, interval_s=0.05, give_up_s=3)
     assert not outcome.ok
-    assert outcome.seconds >= 0.5
+    assert outcome.seconds >= 3
     assert foreign.runs() == 1 if retries == 0 else foreign.runs() > 1
 
 

@@ -77,7 +77,9 @@ def test_without_a_process_file_that_can_be_read_all_processes_are_looked_throug
     fork = "import os, time; os.fork(); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-c", fork, mark], process_group=0) as master:
         try:
-            found = find_leftovers(described, mark)
+            deadline_s = time.monotonic() + 10
+            while not (found := find_leftovers(described, mark)) and time.monotonic() < deadline_s:
+                time.sleep(0.01)  # its arguments are seen a moment after it was started
         finally:
             os.killpg(master.pid, signal.SIGKILL)
     assert [one.pid for one in found] == [master.pid]
