@@ -52,16 +52,11 @@ def test_each_change_says_its_plan(cluster, door):
         if name in RELOADS:
             door.wait_for("reload", before, ok=True)
         (plan, *_) = until(lambda start=start: plans(door, start), said=lambda: tail(door.log()))
-        for line in (f"{name}:", *plan):
+        for line in (f"{name}:", *(f"  {each}" for each in plan)):
             FIGURES.add(HEADING, line.replace(str(door.folder), "..."))
 
 
 def plans(door: FrontDoor, start: int) -> list[list[str]]:
     """Return the plans that the log has from a place on."""
-    found: list[list[str]] = []
-    for line in door.log()[start:].splitlines():
-        if line.endswith("the plan:"):
-            found.append([])
-        elif found and line.startswith("  "):
-            found[-1].append(line)
-    return [plan for plan in found if plan]
+    lines = door.log()[start:].splitlines()
+    return [text.split("; ") for line in lines if (text := line.partition("the plan: ")[2])]
