@@ -28,6 +28,8 @@ def others() -> tuple[HAProxy, HAProxy] | None:
     """An older HAProxy and a newer one, if the machine has two; ``HAPROXY_OTHER`` names one."""
     wanted = (None, *filter(None, (os.environ.get("HAPROXY_OTHER"), _of_the_wheel())))
     found = [find_haproxy(path, os.environ) for path in wanted]
+    if len(found) < 2:
+        return None
     older, *_, newer = sorted(found, key=lambda each: each.version)
     return (older, newer) if older.version[:2] != newer.version[:2] else None
 
