@@ -1,6 +1,6 @@
 """A container of the image, run by any engine that takes docker's words, seen from outside through requests and /proc.
 
-``CONTAINER_ENGINE`` names the engine; without it docker is taken, and where there is none the one beside this file.
+``CONTAINER_ENGINE`` names the engine; without it docker is taken, and where none runs the one beside this file.
 ``FASTLB_IMAGE`` names an image that is there already; without it the image is built from this checkout.
 """
 
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import uuid
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,23 @@ NOBODY = ("--user", "12345:12345", "--cap-drop", "all")
 ONE_CAPABILITY = ("--cap-add", "NET_BIND_SERVICE")
 
 
+@cache
+def chosen_engine() -> str | Path:
+    """Return the engine; docker counts only if its daemon answers."""
+    if named := os.environ.get("CONTAINER_ENGINE"):
+        return named
+    docker = shutil.which("docker")
+    if (
+        docker
+        and subprocess.run([docker, "info"], capture_output=True, timeout=ENGINE_WITHIN_S, check=False).returncode == 0
+    ):
+        return docker
+    return Path(__file__).with_name("engine")
+
+
 def engine(*words: str | Path, within_s: float = ENGINE_WITHIN_S) -> subprocess.CompletedProcess[str]:
     """Run the engine to its end."""
-    chosen = os.environ.get("CONTAINER_ENGINE") or shutil.which("docker") or Path(__file__).with_name("engine")
-    command = [chosen, *words]
+    command = [chosen_engine(), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False, cwd=ROOT)
 
 
