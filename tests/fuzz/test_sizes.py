@@ -82,15 +82,15 @@ def test_time_grows_with_a_label_in_proportion_up_to_the_longest(name):
 
 def test_twenty_thousand_tasks_take_twice_as_long_as_ten_thousand():
     def decide(count):
-        tasks = [task(n, f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(count)]
+        tasks = [task(n, f"127.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(count)]
         config, _ = decided(app(tasks=tasks))
-        assert config.count("\n  server 10_") == count
+        assert config.count("\n  server 127_") == count + 1  # the good app has one
 
     assert grows_in_proportion(decide, 10_000)
 
 
 def test_an_app_of_100_000_tasks_is_left_out_with_a_reason_as_no_backend_can_have_so_many():
-    tasks = [task(n, f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(100_000)]
+    tasks = [task(n, f"127.{n >> 16}.{n >> 8 & 255}.{n & 255}") for n in range(100_000)]
     config, notes = decided(app(tasks=tasks))
     assert "backend app_10000" not in config
     assert any("32766" in note for note in notes)

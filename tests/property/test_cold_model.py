@@ -25,7 +25,7 @@ Json = dict[str, Any]
 numbers = st.integers(0, 70000)
 protocols = st.sampled_from(["tcp", "udp", "udp,tcp"])
 modes = st.sampled_from(["host", "container", "container/bridge", "odd"])
-hosts = st.sampled_from(["127.0.0.1", "127.0.0.10", "127.0.0.2", "10.1.2.256", "agent-1", "agent.example", ""])
+hosts = st.sampled_from(["127.0.0.1", "127.0.0.10", "127.0.0.2", "127.1.2.256", "agent-1", "agent.example", ""])
 states = st.sampled_from(["TASK_RUNNING", "TASK_RUNNING", "TASK_LOST", *sorted(SKIPPED_STATES)])
 LABEL_TEXTS = [
     *"a.example A.example,b.example /path external external,internal TCP http true T yes no leastconn".split(),
@@ -171,7 +171,7 @@ serving = st.lists(
         st.integers(1, 5),
         st.sampled_from(["127.0.0.1", "127.0.0.10", "127.0.0.2", "agent"]),
         st.sampled_from([[31000], [31001], [31000, 31001], [31005, 31000, 31001], []]),
-        ipAddresses=st.sampled_from([[], [{"ipAddress": "172.17.0.2"}], [{"ipAddress": "172.17.0.10"}]]),
+        ipAddresses=st.sampled_from([[], [{"ipAddress": "127.17.0.2"}], [{"ipAddress": "127.17.0.10"}]]),
         healthCheckResults=st.sampled_from([[], [{"alive": True}], [{"alive": False}]]),
         draining=st.booleans(),
     ),
@@ -262,7 +262,7 @@ MEMBERS = {
     "container": {"docker": {}, "portMappings": [{"containerPort": 80, "servicePort": 10000, "protocol": "tcp"}]},
     "versionInfo": {"lastScalingAt": "2026-01-01T00:00:00.000Z"},
     "tasks": [
-        task(1, "10.0.0.2", healthCheckResults=[{"alive": True}], ipAddresses=[{"ipAddress": "172.17.0.2"}]),
+        task(1, "127.0.0.2", healthCheckResults=[{"alive": True}], ipAddresses=[{"ipAddress": "127.17.0.2"}]),
         task(2, "agent.example", state="TASK_KILLING", draining=False),
     ],
 }
