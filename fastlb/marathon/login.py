@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Any, Protocol
 
-import jwt
 import orjson
 
 from fastlb.errors import CredentialsError, LoginError, MarathonUnreachable, UsageError
@@ -140,6 +139,8 @@ class DcosLogin:
         return token
 
     def _assertion(self, expires_s: int) -> str:
+        import jwt  # here, since it takes a third of the time in which `fastlb zdd` starts, and few need it
+
         try:
             return jwt.encode({"uid": self._uid, "exp": expires_s}, self._private_key, algorithm="RS256")
         except (ValueError, TypeError, jwt.PyJWTError):

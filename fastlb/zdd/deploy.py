@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-FIRST_PAUSE_S = 0.2
-"""After a change it is looked at again soon, then less and less often."""
+FIRST_PAUSE_S = 0.05
+GROWTH = 1.1
+"""Each pause is longer than the one before by so much: all is noticed within a tenth of what it took, or at once."""
 MOST_APPS = 2
 
 
@@ -96,7 +97,7 @@ class Clock:
     def pause(self) -> None:
         """Let a moment go by, a longer one each time."""
         sleep(min(self._pause_s, self._limits.step_delay_s))
-        self._pause_s *= 1.5
+        self._pause_s *= GROWTH
 
     def waited_s(self, what: str) -> float:
         """Return for how long this is being waited for; 0 from now on if it is new."""
