@@ -1,23 +1,37 @@
-"""Runs fuzz targets guided by coverage, one process each; prints executions and findings.
+"""Runs fuzz targets guided by coverage, one process each; prints what came of it, and writes it as a page if asked.
 
-    python -m tests.fuzz.runner [TARGET...] [--seconds N] [--corpus DIR]
+    python -m tests.fuzz.runner [TARGET...] [--seconds N] [--at-once N] [--corpus DIR] [--page FILE]
 
-What fails a target is written beside its corpus. Exit code 1 if anything did.
+What fails a target is written beside its corpus, with all that was printed. Exit code 1 if anything did. A page has
+the figures of one run; `docs/fuzzing.md` is such a page.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import resource
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
+from itertools import repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.fuzz.statistics import SLOWEST, Statistics, page, read_statistics, row_of_all
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TARGETS = sorted(path.stem.removeprefix("target_") for path in Path(__file__).parent.glob("target_*.py"))
 MAX_INPUT_BYTES = 4096
-SLOW_INPUT_S = 20  # a single one; nothing here takes a hundredth of it
+"""Unless a target says that it reads less: ``LONGEST``."""
+SLOW_INPUT_S = 1.0
+"""Processor time of a single input, at which it is a finding; nothing here takes a tenth of it."""
+HUNG_INPUT_S = 120
+"""By the clock, for what never comes back; far more than `SLOW_INPUT_S`, since the machine may be busy."""
 MAX_RSS_MB = 2048
 
 
@@ -27,30 +41,62 @@ def fuzz(name: str, corpus: Path, seconds: int) -> None:
 
     with atheris.instrument_imports(include=["fastlb"], enable_loader_override=False):
         target = import_module(f"tests.fuzz.target_{name}")
+    target.check(target.SEEDS[0])  # what is made once, no input is to blame for
     folder = corpus / name
     folder.mkdir(parents=True, exist_ok=True)
     for number, seed in enumerate(target.SEEDS):
         (folder / f"seed-{number}").write_bytes(seed)
-    flags = [f"-max_total_time={seconds}", f"-max_len={MAX_INPUT_BYTES}", f"-timeout={SLOW_INPUT_S}"]
-    flags += [
-        f"-rss_limit_mb={MAX_RSS_MB}",
-        f"-artifact_prefix={corpus}/{name}-",
-        "-print_final_stats=1",
-        "-verbosity=0",
-    ]
-    atheris.Setup([sys.argv[0], *flags, str(folder)], target.check)
+    flags = [f"-max_total_time={seconds}", f"-max_len={getattr(target, 'LONGEST', MAX_INPUT_BYTES)}"]
+    flags += [f"-timeout={HUNG_INPUT_S}", f"-rss_limit_mb={MAX_RSS_MB}", f"-artifact_prefix={corpus}/{name}-"]
+    atheris.Setup([sys.argv[0], *flags, "-print_final_stats=1", str(folder)], timed(target.check))
     atheris.Fuzz()
 
 
-def run(name: str, corpus: Path, seconds: int) -> tuple[int, bool]:
-    """Fuzz one target in a process of its own; return executions, and whether it went well."""
-    command = [sys.executable, "-m", __spec__.name, name, "--here", "--seconds", str(seconds), "--corpus", str(corpus)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=seconds * 2 + 300)
-    counted = re.search(r"number_of_executed_units: +(\d+)", done.stderr)
-    executions = int(counted[1]) if counted else 0
-    if done.returncode or not executions:
-        sys.stderr.write(done.stdout[-3000:] + done.stderr[-6000:])
-    return executions, done.returncode == 0 and executions > 0
+def timed(check: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Return ``check`` so that it says of each input that it is the slowest so far, and fails on one that is slow."""
+    slowest_s = 0.0
+
+    def check_in_time(data: bytes) -> None:
+        nonlocal slowest_s
+        begin_s = time.process_time()
+        check(data)
+        took_s = time.process_time() - begin_s
+        if took_s > slowest_s:
+            slowest_s = took_s
+            sys.stderr.write(f"{SLOWEST}{took_s:.6f}\n")
+        assert took_s < SLOW_INPUT_S, f"this input of {len(data)} bytes took {took_s:.1f} s of processor time"
+
+    return check_in_time
+
+
+def run(name: str, corpus: Path, seconds: int) -> Statistics:
+    """Fuzz one target in a process of its own, the only child of this one; return what came of it."""
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.runner",
+        name,
+        "--here",
+        "--seconds",
+        str(seconds),
+        "--corpus",
+        str(corpus),
+    ]
+    printed, before_s, begin_s = corpus / f"{name}.log", _processor_s(), time.monotonic()
+    with printed.open("wb") as file:
+        done = subprocess.run(command, stdout=file, stderr=file, timeout=seconds * 2 + 600)
+    took_s, processor_s = time.monotonic() - begin_s, _processor_s() - before_s
+    text = printed.read_text(errors="replace")
+    found = read_statistics(name, text, took_s, processor_s, well=done.returncode == 0)
+    if not found.well:
+        sys.stderr.write(text[-6000:])
+    return found
+
+
+def _processor_s() -> float:
+    """Return the processor time of all children that have ended."""
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 def say(line: str) -> None:
@@ -64,7 +110,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; all")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
+    parser.add_argument("--at-once", type=int, default=1, help="how many targets run beside each other")
     parser.add_argument("--corpus", type=Path, help="a folder that is kept, instead of one for this run")
+    parser.add_argument("--page", type=Path, help="where to write the figures")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if unknown := sorted({*args.targets} - {*TARGETS}):
@@ -72,14 +120,17 @@ def main() -> int:
     if args.here:
         fuzz(args.targets[0], args.corpus, args.seconds)
     corpus = args.corpus or Path(tempfile.mkdtemp(prefix="fastlb-fuzz-"))
-    total, failed = 0, []
-    for name in args.targets or TARGETS:
-        executions, well = run(name, corpus, args.seconds)
-        total += executions
-        failed += [] if well else [name]
-        say(f"{name:10} {executions:>12,} executions  {'ok' if well else 'FAILED'}")
-    say(f"{'all':10} {total:>12,} executions  corpus and findings: {corpus}")
-    return 1 if failed else 0
+    corpus.mkdir(parents=True, exist_ok=True)
+    results = []
+    with ProcessPoolExecutor(args.at_once) as pool:
+        for found in pool.map(run, args.targets or TARGETS, repeat(corpus), repeat(args.seconds)):
+            results.append(found)
+            say(found.row())
+    say(row_of_all(results))
+    say(f"corpus and findings: {corpus}")
+    if args.page:
+        args.page.write_text(page(results, args.seconds))
+    return 0 if all(found.well for found in results) else 1
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from fastlb.sse import EventDecoder, RawEvent
 from tests.fuzz.twins import TWINS
 
 BOUND = 200  # bytes an event may hold here, so that inputs pass it
+LONGEST = 1000  # bytes of an input: several events beyond the bound, also cut into single bytes
 
 SEEDS = [
     b'\x05\x01event: event_stream_attached\ndata: {"eventType":"event_stream_attached"}\n\n',

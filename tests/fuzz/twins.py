@@ -20,6 +20,7 @@ else:
     TWINS = (_native, _speedups)
 
 HOT_PATH = [name for name, each in vars(kernel).items() if callable(each) and not name.startswith("_")]
+PARTS = {twin: {name: getattr(twin, name) for name in HOT_PATH} for twin in TWINS}
 
 
 @contextmanager
@@ -27,12 +28,10 @@ def chosen(twin: ModuleType) -> Iterator[None]:
     """Put ``twin`` in the kernel's place."""
     before = {name: getattr(kernel, name) for name in HOT_PATH}
     try:
-        for name in HOT_PATH:
-            setattr(kernel, name, getattr(twin, name))
+        vars(kernel).update(PARTS[twin])
         yield
     finally:
-        for name, each in before.items():
-            setattr(kernel, name, each)
+        vars(kernel).update(before)
 
 
 def agreed(function: Callable[..., Any], *arguments: Any, allowed: tuple[type[Exception], ...]) -> Any:
