@@ -273,7 +273,7 @@ class Reconciler:
     def _on_apps_fetched(self, message: AppsFetched) -> None:
         self._can_be_read(message.answers.keys())
         taken = self._decider.store.take_apps(message.answers, monotonic())
-        self._rollout.answered(monotonic() - message.seconds, message.answers)
+        self._rollout.stopping.answered(monotonic() - message.seconds, message.answers)
         self._board.read_s = monotonic()
         self._record_fetch(taken.changed, message, sorted(message.answers))
         self._mirroring.answered(message.answers, monotonic(), self._decider.cannot_matter)
@@ -289,7 +289,7 @@ class Reconciler:
             self._board.fetch_failure = ""
         self._can_be_read(self._unread.keys())
         taken = self._decider.store.take(message.documents, monotonic())
-        self._rollout.answered(monotonic() - message.seconds)
+        self._rollout.stopping.answered(monotonic() - message.seconds)
         self._record_fetch(taken.changed, message, "everything")
         missed = self._mirroring.answered_everything(taken.changed, monotonic(), self._decider.cannot_matter)
         if taken.held_back_s is not None:

@@ -25,6 +25,7 @@ from fastlb.errors import HAProxyError, PublishError, RuntimeApiError
 from fastlb.history import History
 from fastlb.routine import Routine
 from fastlb.running import Running
+from fastlb.stopping import Stopping
 from fastlb.waiting import PatientTrial, Waiting
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Rollout:
         self._tools = tools
         self._map_paths = map_paths
         self.running = Running(settings.drain_timeout_s)
+        self.stopping = Stopping(self.running, decider, tools.runtime, tools.journal)
         self.waiting = Waiting()
         """Whoever gives the rollout work may hear what cannot wait while HAProxy is waited for."""
         trial, find = PatientTrial(tools.trial, self.waiting), settings.find_culprits
@@ -83,8 +85,6 @@ class Rollout:
         self._gone = False
         self._knows_what = False
         """Whether there was a document to bring about: before Marathon's first answer an empty one would be loaded."""
-        self._unanswered: dict[str, tuple[str, float]] = {}
-        """Apps of Marathon that have to be read after a stop: how HAProxy knows each, and when it was, monotonic."""
         self._stale = False
         """Whether the files on disk were behind when HAProxy went, which is started again on them."""
         self._kept: set[str] = set()
@@ -146,37 +146,11 @@ class Rollout:
         return tries
 
     def stop_tasks(self, ending: Mapping[str, Collection[str]]) -> None:
-        """Take the servers of tasks that are being ended, by app, out at once; what Marathon answers decides the rest.
-
-        All of them in one go: while tasks end one after another, HAProxy sends the retries of one to the next.
-        """
-        places: dict[str, set[tuple[str, int]]] = {}
-        known_as: dict[str, str] = {}
-        for app_id, task_ids in ending.items():
-            known_as[app_id], found = self._decider.places(app_id, task_ids)
-            places.setdefault(known_as[app_id], set()).update(found)
-        stops = {hap_id: stop for hap_id, found in places.items() if (stop := self.running.stop(hap_id, found))[1]}
-        commands = tuple(chain.from_iterable(more for _, more in stops.values()))
-        if not commands or self._tools.runtime is None:
-            return
-        outcome = self._tools.runtime.carry_out([commands])
-        self._tools.journal.write("stopped", apps=sorted(stops)[:SHOWN_REASONS], servers=len(commands), ok=outcome.ok)
+        """Take the servers of tasks that are being ended, by app, out at once."""
+        outcome = self.stopping.stop(ending)
         if not outcome.ok:
             self._doubt(outcome.doubt)
             self._want_reload(at_once=True)
-            return
-        now_s = monotonic()
-        for hap_id, (backends, _) in stops.items():
-            self.running.have_stopped(hap_id, backends)
-        self._unanswered |= {app_id: (hap_id, now_s) for app_id, hap_id in known_as.items() if hap_id in stops}
-
-    def answered(self, asked_s: float, app_ids: Collection[str] | None = None) -> None:
-        """Learn that Marathon, asked at that moment, answered about these apps, or about all."""
-        known = self._unanswered
-        new = {app_id for app_id, (_, stopped_s) in known.items() if stopped_s < asked_s}
-        settled = {known.pop(app_id)[0] for app_id in (new if app_ids is None else new.intersection(app_ids))}
-        for hap_id in settled - {hap_id for hap_id, _ in known.values()}:
-            self.running.settle(hap_id)
 
     def reload_files(self) -> None:
         """Have HAProxy load the files on disk again, as SIGUSR1 asks for (COMPAT.md 2.4)."""
