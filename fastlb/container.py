@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 MODES = {"sse": "sse", "poll": "poll", "event": "sse"}
 """How fastlb calls what the first word asks for; ``event`` is what marathon-lb called it before it knew ``sse``."""
-RELOADS = ("/marathon-lb/reload_haproxy.sh", "./reload_haproxy.sh", "reload_haproxy.sh")
+RELOADS = (
+    "/marathon-lb/reload_haproxy.sh",
+    "./reload_haproxy.sh",
+    "reload_haproxy.sh",
+    "sv reload /marathon-lb/service/haproxy",
+)
+"""Commands that do nothing but reload HAProxy, which fastlb does by itself."""
 CERTIFICATE = "HAPROXY_SSL_CERT"
 LAST_NUMBERED = 100
+COMMAND = "FASTLB_COMMAND"
 SECRETS = {"auth_credentials": "FASTLB_AUTH_CREDENTIALS", "dcos_auth_credentials": "FASTLB_DCOS_AUTH_CREDENTIALS"}
 
 _ESCAPE = re.compile(r"\\([nrt\\])")
@@ -59,19 +66,20 @@ def run(words: Sequence[str], environ: Mapping[str, str], folders: Folders) -> S
             "statistics page: PORTS=9090"
         )
     taken, rest = _taken(words[1:])
-    environment = _without_certificates(environ) | _logging(environ) | _secrets(taken)
+    through = _through(taken.command or environ.get(COMMAND))
+    environment = _passed_on(environ) | _logging(environ) | _secrets(taken)
     certificates = _certificates(environ, folders.certificates)
     given = taken.ssl_certs or environ.get("FASTLB_SSL_CERTS")
     fallback = f"{folders.certificates}/cert.pem"
     paths = [given, *certificates] if given else [*certificates] or [fallback]
     return Start(
-        words=(mode, "--haproxy-config", folders.config, "--ssl-certs", ",".join(paths), *rest),
+        words=(mode, "--haproxy-config", folders.config, "--ssl-certs", ",".join(paths), *through, *rest),
         environment=environment,
         certificates=certificates,
         self_signed=fallback if paths == [fallback] and not certificates else None,
         sysctl=_sysctl(environ.get("HAPROXY_SYSCTL_PARAMS", "")),
         strict=not environ.get("HAPROXY_SYSCTL_NONSTRICT"),
-        said=(f"PORTS={environ['PORTS']}", *_remarks(words[0], taken.command, environ)),
+        said=(f"PORTS={environ['PORTS']}", *_remarks(words[0], through, environ)),
     )
 
 
@@ -124,8 +132,9 @@ def _unescaped(text: str) -> str:
     return _ESCAPE.sub(lambda match: _ESCAPED[match[1]], text).rstrip() + "\n"
 
 
-def _without_certificates(environ: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in environ.items() if not name.startswith(CERTIFICATE)}
+def _passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without what is dealt with here."""
+    return {name: value for name, value in environ.items() if not name.startswith(CERTIFICATE) and name != COMMAND}
 
 
 def _logging(environ: Mapping[str, str]) -> dict[str, str]:
@@ -144,12 +153,20 @@ def _sysctl(words: str) -> tuple[tuple[str, str], ...]:
     return tuple((key, value) for key, _, value in pairs)
 
 
-def _remarks(mode: str, command: str | None, environ: Mapping[str, str]) -> list[str]:
+def _through(command: str | None) -> tuple[str, ...]:
+    """Return the words that have a command of one's own reload HAProxy, which in a container nobody but us runs."""
+    return ("--reload-through", command) if command and command not in RELOADS else ()
+
+
+def _remarks(mode: str, through: tuple[str, ...], environ: Mapping[str, str]) -> list[str]:
     said = []
     if mode == "event":
         said.append("the mode event is gone; the event stream is followed, as with sse")
-    if command and command not in RELOADS:
-        said.append(f"--command {command!r} is not used: fastlb runs HAProxy in this container and reloads it itself")
+    if through:
+        said.append(
+            f"--command {through[1]!r}: fastlb runs HAProxy in this container, and this command reloads it, by calling "
+            "/marathon-lb/reload_haproxy.sh"
+        )
     if not environ.get(CERTIFICATE) and any(environ.get(f"{CERTIFICATE}{n}") for n in range(LAST_NUMBERED + 1)):
         said.append(f"{CERTIFICATE}0 and so on are not used, since {CERTIFICATE} itself is not set")
     return said

@@ -30,6 +30,7 @@ from fastlb.hung_workers import HungWorkers
 from fastlb.inbox import Inbox, LinkEnded, Signalled
 from fastlb.journal import Journal
 from fastlb.keeping import Keeping
+from fastlb.loaded import GOOD_FOLDER
 from fastlb.loading import CommandHAProxy, SupervisedHAProxy, UnattendedHAProxy
 from fastlb.marathon import EventStream, MarathonClient
 from fastlb.marathon_settings import read_marathon
@@ -121,7 +122,8 @@ def _prepare(settings: Settings, haproxy: HAProxy | None) -> None:
     sys.setswitchinterval(SWITCH_S)
     found = haproxy.version_text if haproxy else "none"
     log.info("fastlb %s, hot path: %s, HAProxy: %s", __version__, kernel.CHOSEN, found)
-    for folder in () if settings.dry else {settings.paths.config.parent, settings.paths.run_dir}:
+    paths = settings.paths
+    for folder in () if settings.dry else {paths.config.parent, paths.run_dir, paths.run_dir / GOOD_FOLDER}:
         sweep(folder)
 
 
@@ -213,7 +215,7 @@ def _link(environ: Mapping[str, str], inbox: Inbox) -> SupervisorLink | None:
 
 def _loader(settings: Settings, link: SupervisorLink | None) -> Loader:
     if settings.command:
-        return CommandHAProxy(settings)
+        return CommandHAProxy(settings.command, settings)
     return SupervisedHAProxy(link, settings) if link else UnattendedHAProxy(settings)
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fastlb.container import Folders, Start, marathon_lb, run
 from fastlb.errors import ExitCode, FastlbError, UsageError
+from fastlb.external import RELOADING
 from fastlb.files import publish
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ KERNEL = Path("/proc/sys")
 RUN_DIR = "/var/run/haproxy"
 PRIVATE = 0o600
 ANSWER_WITHIN_S = 4.0
+RELOADED_WITHIN_S = 120.0
+"""What fastlb itself waits for by default; whoever runs the command ends it where that is less."""
 
 
 def main() -> int:
@@ -123,10 +126,24 @@ def _follows_events(words: Sequence[str]) -> bool:
 
 
 def _reload(folder: Path) -> int:
-    """Have the running fastlb try the files on disk and reload HAProxy, as at SIGUSR1. Raises FastlbError."""
+    """Have the running fastlb try the files on disk and reload HAProxy, as at SIGUSR1. Raises FastlbError.
+
+    Within ``--reload-through`` fastlb waits for HAProxy to be reloaded, so it is told right away.
+    """
+    if socket := os.environ.get(RELOADING):
+        return _reload_at(Path(socket))
     from fastlb.admin.client import ask_fastlb
 
     ask_fastlb(folder / "local.sock", "/_mlb_signal/usr1")
+    return ExitCode.OK
+
+
+def _reload_at(socket: Path) -> int:
+    from fastlb.master import Master
+
+    outcome = Master(socket, timeout_s=ANSWER_WITHIN_S).reload(RELOADED_WITHIN_S)
+    if not outcome.ok:
+        raise FastlbError(f"HAProxy was not reloaded: {outcome.log}")
     return ExitCode.OK
 
 

@@ -158,8 +158,15 @@ GENERATION = (
 
 APPLY = (
     Flag("--command -c", str, None, "reload command of a HAProxy that somebody else runs", "CMD"),
-    Flag("--max-reload-retries", int, 10, "runs of --command without a new process; negative: until the limit", "N"),
-    Flag("--reload-interval", seconds, 10.0, "seconds between two runs of --command", "S"),
+    Flag("--max-reload-retries", int, 10, "runs of a command without a new process; negative: until the limit", "N"),
+    Flag("--reload-interval", seconds, 10.0, "seconds between two runs of a command", "S"),
+    Flag(
+        "--reload-through",
+        str,
+        None,
+        "command that reloads the HAProxy that fastlb runs, by reload_haproxy.sh in the end; default: fastlb itself",
+        "CMD",
+    ),
     Flag("--reload-settle", seconds, 0.05, "quiet time before a reload, so that several become one, seconds", "S"),
     Flag("--reload-settle-max", seconds, 1.0, "longest wait of a reload for quiet, seconds", "S"),
     Flag("--reload-only", bool, False, "change nothing in a running HAProxy, reload it for everything"),

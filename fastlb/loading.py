@@ -1,6 +1,7 @@
 """Has HAProxy run the files on disk: the three ways, behind one verb.
 
-- `SupervisedHAProxy`: ours; started by the supervisor, reloaded through its master's socket.
+- `SupervisedHAProxy`: ours; started by the supervisor, reloaded through its master's socket, or by
+  ``--reload-through``, a command that comes to it in the end.
 - `CommandHAProxy`: somebody else's, reloaded by ``--command`` (COMPAT.md 7.5).
 - `UnattendedHAProxy`: one pass without either; a master that answers in the run folder is reloaded, else the files are
   all there is to do.
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastlb.children import started_ticks
 from fastlb.errors import PublishError, RuntimeApiError
-from fastlb.external import reload_by_command
+from fastlb.external import ReloadCommand, reload_by_command, reload_ours_by_command
 from fastlb.files import publish
 from fastlb.loaded import NO_SERVER_STATE, LoadedFiles
 from fastlb.master import Master, ReloadOutcome
@@ -60,6 +61,7 @@ class SupervisedHAProxy:
         self._link = link
         self._paths = paths = settings.paths
         self._timeout_s = settings.reload_timeout_s
+        self._through = _command(settings.reload_through, settings) if settings.reload_through else None
         self._master = Master(paths.master_socket, timeout_s=QUESTION_TIMEOUT_S)
         self._files = LoadedFiles(paths.run_dir, (paths.domain_map, paths.app_map, paths.config))
         self._adopting = True
@@ -82,7 +84,9 @@ class SupervisedHAProxy:
         save_server_state(self._paths)
         stamps = self._files.stamps()
         master_pid = self._link.haproxy_pid
-        outcome = self._seen_to_live(master_pid, self._master.reload(self._timeout_s))
+        through, master = self._through, self._master
+        asked = reload_ours_by_command(through, master) if through else master.reload(self._timeout_s)
+        outcome = self._seen_to_live(master_pid, asked)
         if outcome.ok:
             self._mark(stamps)
             self._files.keep()
@@ -142,19 +146,14 @@ class CommandHAProxy:
 
     restores = False
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, command: str, settings: Settings) -> None:
+        self._paths = settings.paths
+        self._command = _command(command, settings)
 
     def load(self) -> ReloadOutcome:
         """Run the command until a new process shows up."""
-        settings = self._settings
-        save_server_state(settings.paths)
-        return reload_by_command(
-            settings.command or "",
-            retries=settings.command_retries,
-            interval_s=settings.command_interval_s,
-            give_up_s=settings.reload_timeout_s,
-        )
+        save_server_state(self._paths)
+        return reload_by_command(self._command)
 
     def reload(self) -> ReloadOutcome:
         """The same: whether it runs them already is not known."""
@@ -189,6 +188,12 @@ class UnattendedHAProxy:
 
     def confirm(self) -> None:
         """Nothing has to be remembered of it."""
+
+
+def _command(command: str, settings: Settings) -> ReloadCommand:
+    return ReloadCommand(
+        command, settings.command_retries, settings.command_interval_s, give_up_s=settings.reload_timeout_s
+    )
 
 
 def save_server_state(paths: Paths) -> None:

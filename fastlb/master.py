@@ -95,6 +95,11 @@ class Master:
     def __init__(self, socket_path: Path, *, timeout_s: float) -> None:
         self._api = RuntimeApi(socket_path, timeout_s)
 
+    @property
+    def socket_path(self) -> Path:
+        """Where it answers."""
+        return self._api.socket_path
+
     def processes(self) -> Processes:
         """Its process list. Raises RuntimeApiError if it does not answer or answers something else."""
         return read_processes(self._api.ask("show proc"))
@@ -123,6 +128,20 @@ class Master:
         pid = serving.pid if serving else None
         return ReloadOutcome(ok, time.monotonic() - started, pid, log, refused=not ok)
 
+    def reloaded_since(self, before: Process) -> ReloadOutcome | None:
+        """What came of a reload that somebody else asked for after the master was `before`; None while it is not
+        over, or there was none. Never raises."""
+        try:
+            now = self.processes()
+        except RuntimeApiError:
+            return None
+        counted = _counted(before, now.master)
+        fresh = now.serving is not None and now.serving.reloads == 0
+        if counted is None or (counted[0] and not fresh):
+            return None
+        pid = now.serving.pid if now.serving else None
+        return ReloadOutcome(counted[0], 0.0, pid, counted[1], refused=not counted[0])
+
     def _reload(self, before: Process, deadline: float) -> tuple[bool, str]:
         # Time is left for the counters: a master that became an older one never answers, but has loaded all the same.
         asker = RuntimeApi(self._api.socket_path, max((deadline - time.monotonic()) * 0.8, POLL_EVERY_S))
@@ -140,11 +159,18 @@ class Master:
             except RuntimeApiError as reason:
                 why = str(reason)
             else:
-                if now.pid != before.pid or now.reloads > before.reloads:
-                    said = f"{now.failed_reloads} failed in a row" if now.failed_reloads else "loaded"
-                    return now.failed_reloads == 0, f"the master counts {now.reloads} reloads, {said}"
+                if counted := _counted(before, now):
+                    return counted
             time.sleep(POLL_EVERY_S)
         raise RuntimeApiError(f"the outcome of the reload did not become known in time: {why}")
+
+
+def _counted(before: Process, now: Process) -> tuple[bool, str] | None:
+    """Whether the master has loaded its files since, as it counts, and that in words; None if it was not reloaded."""
+    if now.pid == before.pid and now.reloads <= before.reloads:
+        return None
+    said = f"{now.failed_reloads} failed in a row" if now.failed_reloads else "loaded"
+    return now.failed_reloads == 0, f"the master counts {now.reloads} reloads, {said}"
 
 
 def read_processes(reply: str) -> Processes:

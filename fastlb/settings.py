@@ -120,6 +120,7 @@ class Settings:
     command: str | None
     command_retries: int
     command_interval_s: float
+    reload_through: str | None
     reload_timeout_s: float
     validation_timeout_s: float
     archive_versions: int
@@ -256,6 +257,7 @@ def read_settings(args: argparse.Namespace) -> Settings:
         command=args.command,
         command_retries=args.max_reload_retries,
         command_interval_s=args.reload_interval,
+        reload_through=args.reload_through,
         reload_timeout_s=args.reload_timeout,
         validation_timeout_s=args.validation_timeout,
         archive_versions=args.archive_versions,
@@ -286,8 +288,13 @@ def read_settings(args: argparse.Namespace) -> Settings:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.command is not None:
-        _check_command(args.command)
+    for flag, command in (("--command", args.command), ("--reload-through", args.reload_through)):
+        if command is not None:
+            _check_command(flag, command)
+    if args.command is not None and args.reload_through is not None:
+        raise UsageError(
+            "--command is for a HAProxy that somebody else runs, --reload-through for ours; give one of them"
+        )
     if 0 < args.controller_timeout < SHORTEST_CONTROLLER_TIMEOUT_S:
         least = f"0 or at least {SHORTEST_CONTROLLER_TIMEOUT_S:g}"
         raise UsageError(f"--controller-timeout {args.controller_timeout:g}: it has to be {least}")
@@ -323,13 +330,13 @@ def memory_there() -> int:
     return min(amounts)
 
 
-def _check_command(command: str) -> None:
+def _check_command(flag: str, command: str) -> None:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"--command {command!r}: {error}") from error
+        raise UsageError(f"{flag} {command!r}: {error}") from error
     if not words:
-        raise UsageError("--command is empty")
+        raise UsageError(f"{flag} is empty")
 
 
 def read_dialect(args: argparse.Namespace, haproxy: HAProxy | None) -> Dialect:

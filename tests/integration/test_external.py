@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from fastlb import external
-from fastlb.external import reload_by_command
+from fastlb.external import ReloadCommand, reload_by_command
 from fastlb.haproxy import find_haproxy
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ def foreign(tmp_path) -> Iterator[Foreign]:
 
 def test_a_reload_that_brings_a_new_process_is_ok_and_names_it(foreign):
     before = {child.pid for child in psutil.Process(foreign.process.pid).children()}
-    outcome = reload_by_command(f"sh -c '{foreign.reload_command}'", retries=10, interval_s=10, give_up_s=30)
+    outcome = reload_by_command(
+        ReloadCommand(f"sh -c '{foreign.reload_command}'", retries=10, interval_s=10, give_up_s=30)
+    )
     assert outcome.ok, outcome.log
     assert outcome.worker_pid not in before | {None}
     assert psutil.Process(outcome.worker_pid).name() == "haproxy"
@@ -93,7 +95,7 @@ def test_a_reload_that_brings_a_new_process_is_ok_and_names_it(foreign):
 @pytest.mark.parametrize(("retries", "runs"), [(1, 1), (3, 3), (0, 1)])
 def test_without_a_new_process_the_command_runs_as_often_as_retries_say(foreign, retries, runs):
     outcome = reload_by_command(
-        foreign.counted(), retries=retries, interval_s=0.05, give_up_s=1 if retries == 0 else 60
+        ReloadCommand(foreign.counted(), retries=retries, interval_s=0.05, give_up_s=1 if retries == 0 else 60)
     )
     assert (outcome.ok, outcome.worker_pid) == (False, None)
     assert foreign.runs() == runs
@@ -102,7 +104,7 @@ def test_without_a_new_process_the_command_runs_as_often_as_retries_say(foreign,
 
 @pytest.mark.parametrize("retries", [0, -1])
 def test_the_wait_is_bounded_even_without_a_limit_of_retries(foreign, retries):
-    outcome = reload_by_command(foreign.counted(), retries=retries, interval_s=0.05, give_up_s=3)
+    outcome = reload_by_command(ReloadCommand(foreign.counted(), retries=retries, interval_s=0.05, give_up_s=3))
     assert not outcome.ok
     assert outcome.seconds >= 3
     assert foreign.runs() == 1 if retries == 0 else foreign.runs() > 1
@@ -110,7 +112,7 @@ def test_the_wait_is_bounded_even_without_a_limit_of_retries(foreign, retries):
 
 def test_a_later_run_may_succeed(foreign):
     then = f"test $(wc -l < {foreign.folder}/runs) -lt 2 || {foreign.reload_command}"
-    outcome = reload_by_command(foreign.counted(then), retries=5, interval_s=1, give_up_s=60)
+    outcome = reload_by_command(ReloadCommand(foreign.counted(then), retries=5, interval_s=1, give_up_s=60))
     assert outcome.ok, outcome.log
     assert foreign.runs() >= 2
 
@@ -125,18 +127,20 @@ def test_a_later_run_may_succeed(foreign):
     ],
 )
 def test_a_command_that_fails_is_given_up_at_once_and_logged(command, why, caplog):
-    outcome = reload_by_command(command, retries=0, interval_s=600, give_up_s=600)
+    outcome = reload_by_command(ReloadCommand(command, retries=0, interval_s=600, give_up_s=600))
     assert (outcome.ok, outcome.log) == (False, why)
     assert f"reload command {command!r}: {why}; given up" in caplog.text
 
 
 def test_a_command_that_hangs_is_killed_at_the_limit():
-    outcome = reload_by_command("sleep 600", retries=3, interval_s=0.1, give_up_s=0.3)
+    outcome = reload_by_command(ReloadCommand("sleep 600", retries=3, interval_s=0.1, give_up_s=0.3))
     assert not outcome.ok
     assert "was killed" in outcome.log
 
 
 def test_no_shell_is_involved(tmp_path):
-    outcome = reload_by_command(f"true; touch {tmp_path}/made $HOME", retries=1, interval_s=0.1, give_up_s=5)
+    outcome = reload_by_command(
+        ReloadCommand(f"true; touch {tmp_path}/made $HOME", retries=1, interval_s=0.1, give_up_s=5)
+    )
     assert not outcome.ok
     assert list(tmp_path.iterdir()) == []

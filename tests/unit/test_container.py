@@ -115,15 +115,23 @@ def test_haproxy_logs_to_standard_output_unless_that_is_turned_off(environ, want
 
 
 class TestReloadCommand:
-    def test_the_one_of_the_image_is_what_fastlb_does_anyhow(self):
-        start = started("sse", "--command", "/marathon-lb/reload_haproxy.sh", "--dry")
-        assert start.words[-1] == "--dry"
+    @pytest.mark.parametrize(
+        "command", ["/marathon-lb/reload_haproxy.sh", "sv reload /marathon-lb/service/haproxy", "reload_haproxy.sh", ""]
+    )
+    def test_one_that_only_reloads_is_what_fastlb_does_anyhow(self, command):
+        start = started("sse", "--command", command, "--dry")
+        assert start.words == ("sse", *FIXED, "/ssl/cert.pem", "--dry")
         assert len(start.said) == 1
 
-    def test_another_one_is_not_used_and_that_is_said(self):
-        start = started("sse", "-c", "/sandbox/mine.sh")
-        assert "/sandbox/mine.sh" not in start.words
-        assert "'/sandbox/mine.sh' is not used" in start.said[-1]
+    @pytest.mark.parametrize(
+        ("words", "environ"), [(("-c", "/mine.sh -x"), {}), ((), {"FASTLB_COMMAND": "/mine.sh -x"})]
+    )
+    def test_another_one_reloads_the_haproxy_that_fastlb_runs_and_that_is_said(self, words, environ):
+        start = started("sse", *words, "--dry", **environ)
+        assert start.words == ("sse", *FIXED, "/ssl/cert.pem", "--reload-through", "/mine.sh -x", "--dry")
+        assert "FASTLB_COMMAND" not in start.environment
+        assert "'/mine.sh -x'" in start.said[-1]
+        assert "/marathon-lb/reload_haproxy.sh" in start.said[-1]
 
 
 class TestKernelParameters:

@@ -138,6 +138,14 @@ def test_a_reload_command_that_cannot_be_split_is_refused(command, words):
         read_settings(args(*REQUIRED, "--command", command))
 
 
+def test_a_haproxy_is_ours_or_somebody_elses():
+    assert read_settings(args("--reload-through", "/mine.sh")).command is None
+    with pytest.raises(UsageError, match="give one of them"):
+        read_settings(args("--reload-through", "/mine.sh", "--command", "/theirs.sh"))
+    with pytest.raises(UsageError, match="--reload-through is empty"):
+        read_settings(args("--reload-through", " "))
+
+
 def test_a_controller_has_time_to_show_that_it_lives():
     with pytest.raises(UsageError, match="--controller-timeout 2: it has to be 0 or at least 5"):
         read_settings(args(*REQUIRED, "--controller-timeout", "2"))
