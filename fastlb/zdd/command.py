@@ -88,14 +88,14 @@ def zdd_command(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _run(run: Run, config: MarathonConfig) -> int:
     start = _begin(run, run.apps())
     _show(run, start)
-    if run.args.dry_run or not _new_id(start):
+    if run.args.dry_run:
         return Code.DONE
     if start.aim:
         _look_at_balancers(run)
     if start.definition:
         run.hands.agrees("Continue with deployment? [Y/n] ")
     with closing(Marathon(config)) as beating, Lease(run.hands.marathon, beating, run.definition["id"]) as lease:
-        patiently(run.hands, Code.CREATE, lambda: lease.take(_new_id(start)))
+        patiently(run.hands, Code.CREATE, lambda: lease.take(start.wanted_id))
         apps = run.apps()
         if _begin(run, apps) != start:
             raise ZddError(Code.TAKEN, f"the apps of {run.group} changed meanwhile; nothing was done, start again")
@@ -108,20 +108,17 @@ def _run(run: Run, config: MarathonConfig) -> int:
 def _carry_out(run: Run, start: Begin, apps: Sequence[Json]) -> str:
     """Do what there is to do, hooks before and after it; return what came of it."""
     old, new = _pair(start, apps)
-    _hook(run, run.args.before_start_hook, old, start.definition or new)
+    if not start.over:
+        _hook(run, run.args.before_start_hook, old, start.definition or new)
     if start.definition:
         _create(run, start.definition)
-    outcome = _pursue(run, start.aim) if start.aim else f"{start.definition and start.definition['id']} is created"
+    outcome = _pursue(run, start.aim) if start.aim else f"{start.wanted_id} is {'alone' if start.over else 'created'}"
     now = {app["id"]: app for app in run.apps()} if run.args.after_finish_hook else {}
     try:
-        _hook(run, run.args.after_finish_hook, old, now.get(_new_id(start)), outcome)
+        _hook(run, run.args.after_finish_hook, old, now.get(start.wanted_id), outcome)
     except ZddError as error:
         raise ZddError(error.code, f"{outcome}, but {error}") from error
     return outcome
-
-
-def _new_id(start: Begin) -> str:
-    return start.aim.new_id if start.aim else str((start.definition or {}).get("id", ""))
 
 
 def _pair(start: Begin, apps: Sequence[Json]) -> tuple[Json | None, Json | None]:

@@ -10,6 +10,7 @@ group by its label ``HAPROXY_0_PORT`` and by the further ports as they stand.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +28,8 @@ ALT_PORT = "HAPROXY_DEPLOYMENT_ALT_PORT"
 COLOUR = "HAPROXY_DEPLOYMENT_COLOUR"
 APP_ID = "HAPROXY_APP_ID"
 FIRST_PORT = "HAPROXY_0_PORT"
+FILE = "FASTLB_ZDD_FILE"
+"""A label of what is deployed: which file it was made of, by `mark_of`."""
 
 COLOURS = ("blue", "green")
 _TEXT_OR_COMMENT = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -62,6 +65,11 @@ def group_of(document: Mapping[str, Any]) -> str | None:
     """Return the name of an app's deployment group, without the slash that load balancers put in front."""
     group = (document.get("labels") or {}).get(GROUP)
     return group.removeprefix("/") if isinstance(group, str) and group else None
+
+
+def mark_of(definition: Json) -> str:
+    """Return what two files have in common that ask for the same, whatever their order, blanks and comments."""
+    return hashlib.sha256(orjson.dumps(definition, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def first_colour(definition: Json, started_at: str) -> Json:
@@ -137,6 +145,7 @@ def _labels(definition: Json, colour: str, started_at: str, *, target: int, spli
         TARGET_INSTANCES: str(target),
         COLOUR: colour,
         STARTED_AT: started_at,
+        FILE: mark_of(definition),
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastlb.zdd.definitions import Json, Sizes, first_colour, group_of, next_colour
+from fastlb.zdd.definitions import FILE, Json, Sizes, first_colour, group_of, mark_of, next_colour
 from fastlb.zdd.machine import Aim
 from fastlb.zdd.outcomes import Code, ZddError
 from fastlb.zdd.state import by_age, read_side
@@ -21,7 +21,7 @@ MOST_APPS = 2
 
 
 class Wish(NamedTuple):
-    """What the flags ask for; ``left_by``: which app a run that was killed wanted to be alone, empty without one."""
+    """What the flags ask for; ``left_by``: which app a run that was killed wanted to be alone, empty without a lock."""
 
     initial: int = 1
     linear: int = 0
@@ -36,12 +36,19 @@ class Begin(NamedTuple):
     """How to begin: create ``definition``, if there is one, then pursue ``aim``, if there is one.
 
     ``sizes`` are the instances of the new and the old app at the start, ``notes`` what the user should know.
+    ``over`` is the app that a run left alone that was killed after its last change: all that is left is to end.
     """
 
     definition: Json | None
     aim: Aim | None
     sizes: tuple[int, int] = (0, 0)
     notes: tuple[str, ...] = ()
+    over: str = ""
+
+    @property
+    def wanted_id(self) -> str:
+        """Which app is to be alone in the end, or the newer one."""
+        return self.aim.new_id if self.aim else str(self.definition["id"]) if self.definition else self.over
 
 
 def begin(definition: Json, apps: Sequence[Json], wish: Wish, started_at: str) -> Begin:
@@ -54,10 +61,9 @@ def begin(definition: Json, apps: Sequence[Json], wish: Wish, started_at: str) -
         )
     if len(apps) == MOST_APPS:
         return _go_on(group, apps, wish)
-    if apps and apps[0]["id"] == wish.left_by and (wish.resume or wish.complete_newer or wish.complete_older):
-        return Begin(
-            None, None, notes=(f"{wish.left_by} is alone, as the run that was killed wanted: nothing is left",)
-        )
+    if apps and _is_over(definition, apps[0], wish):
+        alone = apps[0]["id"]
+        return Begin(None, None, notes=(f"{alone} is alone, as was wanted: nothing is left to do",), over=alone)
     if wish.complete_newer or wish.complete_older:
         raise ZddError(Code.NO_SPLIT, f"there is nothing to complete: deployment group {group} has {len(apps)} apps")
     if not apps:
@@ -74,6 +80,18 @@ def backwards(aim: Aim, new: Side, old: Side) -> Aim:
     total = max(aim.total, old.target or 0)
     thins = (new.target or 0) >= total
     return Aim(aim.group, aim.old_id, aim.new_id, total, linear=aim.linear, thins=thins, forces=True)
+
+
+def _is_over(definition: Json, app: Json, wish: Wish) -> bool:
+    """Whether the run that is to go on had made its last change: the lock that it left tells, else the app's label.
+
+    Both apps may be of the same file: a lock that wants another app says that this one is what comes before.
+    """
+    if wish.left_by:
+        return bool(wish.left_by == app["id"] and (wish.resume or wish.complete_newer or wish.complete_older))
+    side = read_side(app)
+    is_whole = side.instances >= (side.target or 0)
+    return bool(wish.resume and is_whole and app["labels"].get(FILE) == mark_of(definition))
 
 
 def _go_on(group: str, apps: Sequence[Json], wish: Wish) -> Begin:

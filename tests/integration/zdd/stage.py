@@ -37,7 +37,7 @@ APP: Json = {
     "portDefinitions": [{"port": 10000}],
     "healthChecks": [CHECK],
 }
-BLUE = first_colour(APP, "2026-01-01T00:00:00.000000")
+BLUE = first_colour(APP | {"cmd": "older"}, "2026-01-01T00:00:00.000000")
 FAST = ("--force", "--step-delay", "0.05", "--retry-for", "1", "--max-wait", "20", "--health-timeout", "20")
 
 
@@ -70,6 +70,11 @@ class Stage:
     def sizes(self) -> dict[str, int]:
         apps = self.marathon.call(lambda service: list(service.cluster.apps.values()))
         return {app.definition.id: app.definition.instances for app in apps}
+
+    def started(self, app_id: str) -> str | None:
+        """Return when an app was deployed, which tells it from another of its colour; None if it is not there."""
+        app = self.marathon.call(lambda service: service.cluster.apps.get(app_id))
+        return app.definition.labels["HAPROXY_DEPLOYMENT_STARTED_AT"] if app else None
 
     def healthy(self) -> int:
         apps = self.marathon.call(lambda service: list(service.cluster.apps.values()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import pytest
@@ -34,6 +35,44 @@ def test_a_lock_that_somebody_elsewhere_keeps_up_is_respected(stage):
     assert stage.run() == Code.TAKEN
     asked.join()
     assert stage.sizes()["/shop/api-blue"] == 4
+
+
+KILL = "[ -e {0}.killed ] || {{ touch {0}.killed; kill -9 $PPID; }}"
+"""A hook that kills the run that calls it; once."""
+
+
+@pytest.mark.parametrize("flag", ["--before-start-hook", "--pre-kill-hook", "--after-finish-hook"])
+def test_a_run_that_was_killed_before_during_or_after_all_changes_is_finished_by_the_next(stage, flag):
+    hook = stage.hook(KILL.format(stage.folder / "hook"))
+    with stage.start(flag, hook) as killed:
+        killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
+    created = stage.started("/shop/api-green")
+    assert stage.run("--resume", flag, hook) == Code.DONE
+    assert stage.sizes() == {"/shop/api-green": 4}
+    assert created in {None, stage.started("/shop/api-green")}
+
+
+def test_a_run_that_was_killed_when_all_was_done_has_its_last_hook_run_by_the_next(stage):
+    told = stage.folder / "told"
+    hook = stage.hook(f'{KILL.format(stage.folder / "hook")}; echo "$1 $3" > {told}')
+    with stage.start("--after-finish-hook", hook) as killed:
+        killed.communicate()
+    told.unlink(missing_ok=True)
+    assert stage.run("--resume", "--after-finish-hook", hook) == Code.DONE
+    assert told.read_text() == 'null "/shop/api-green is alone"\n'
+
+
+def test_resuming_a_run_that_ended_and_whose_exit_code_nobody_saw_deploys_nothing(stage, capsys):
+    """What a kill after the lock is gone leaves: all there is stands in Marathon."""
+    assert stage.run() == Code.DONE
+    created = stage.started("/shop/api-green")
+    assert stage.run("--resume") == Code.DONE
+    assert "/shop/api-green is alone, as was wanted" in capsys.readouterr().err
+    assert stage.sizes() == {"/shop/api-green": 4}
+    assert stage.started("/shop/api-green") == created
+    assert stage.run() == Code.DONE
+    assert stage.sizes() == {"/shop/api-blue": 4}
 
 
 @pytest.mark.parametrize("lines", [3, 5, 7, 9])

@@ -5,7 +5,15 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from fastlb.zdd.definitions import Sizes, first_colour, group_of, next_colour, read_definition, service_port
+from fastlb.zdd.definitions import (
+    Sizes,
+    first_colour,
+    group_of,
+    mark_of,
+    next_colour,
+    read_definition,
+    service_port,
+)
 from fastlb.zdd.outcomes import Code, ZddError
 
 NOW = "2026-01-02T03:04:05.678901"
@@ -75,7 +83,15 @@ def test_the_labels_of_the_first_colour_say_everything_that_a_later_run_needs():
         "HAPROXY_DEPLOYMENT_TARGET_INSTANCES": "4",
         "HAPROXY_DEPLOYMENT_COLOUR": "blue",
         "HAPROXY_DEPLOYMENT_STARTED_AT": NOW,
+        "FASTLB_ZDD_FILE": mark_of(read(app())),
     }
+
+
+def test_files_that_ask_for_the_same_have_the_same_mark():
+    text = orjson.dumps(app(), option=orjson.OPT_INDENT_2).decode()
+    reordered = dict(reversed(app().items()))
+    assert mark_of(read_definition(f"// as it was\n{text}")) == mark_of(read(reordered)) == mark_of(read(app(cmd=None)))
+    assert mark_of(read(app(cmd="x"))) != mark_of(read(app()))
 
 
 @pytest.mark.parametrize(

@@ -82,12 +82,29 @@ def test_without_two_apps_there_is_nothing_to_complete(apps, wish):
 
 @pytest.mark.parametrize("wish", [Wish(resume=True), Wish(complete_newer=True), Wish(complete_older=True)])
 def test_going_on_with_a_run_that_was_killed_when_all_was_done_does_nothing(wish):
-    assert begin(FILE, [alone()], wish._replace(left_by="/api-blue"), NOW)[:2] == (None, None)
+    start = begin(OTHER, [alone()], wish._replace(left_by="/api-blue"), NOW)
+    assert (start.definition, start.aim) == (None, None)
+    assert start.over == start.wanted_id == "/api-blue"
 
 
-@pytest.mark.parametrize("wish", [Wish(), Wish(resume=True), Wish(resume=True, left_by="/api-green")])
-def test_resuming_without_anything_in_progress_deploys(wish):
-    assert begin(FILE, [alone()], wish, NOW).definition["id"] == "/api-green"
+def test_resuming_when_what_the_file_asks_for_is_in_place_does_nothing():
+    assert begin(FILE, [alone()], Wish(resume=True), NOW).over == "/api-blue"
+
+
+@pytest.mark.parametrize(
+    ("file", "app", "wish"),
+    [
+        (FILE, alone(), Wish()),
+        (OTHER, alone(), Wish(resume=True)),
+        (FILE, alone(), Wish(resume=True, left_by="/api-green")),
+        (FILE, alone(instances=3), Wish(resume=True)),
+        (FILE, alone(labels=LABELS), Wish(resume=True)),
+    ],
+    ids=["not resumed", "another file", "a lock wants another", "fewer than asked for", "not by fastlb"],
+)
+def test_an_app_is_deployed_beside_one_that_may_not_be_what_is_wanted(file, app, wish):
+    start = begin(file, [app], wish, NOW)
+    assert start.definition["id"] == start.wanted_id == "/api-green"
 
 
 def test_an_app_that_was_scaled_by_hand_stays_whole_and_cannot_be_split():
