@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 MAX_BODY_BYTES = 256 * 1024 * 1024
 IDLE_TIMEOUT_S = 30.0
 """A kept-alive connection unused for this long is closed (MARATHON.md 1.7)."""
+ACCEPTED_WITHIN_S = 0.01
+"""A connection accepted before the end is known to aiohttp, which ends it with all others, so much later."""
 NETWORKS = range(10, 250)
 CLAIM_PORT = 30999
 
@@ -97,6 +99,9 @@ class Service:
         self.streams.cut()
         await self.follower.close()
         if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+            await asyncio.sleep(ACCEPTED_WITHIN_S)
             await self._runner.cleanup()
         await self.tasks.close()
         self._held.close()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fastlb.simulator.server import SimulatedMarathon
-from tests.fakes.front_door import APPID_PORT, HTTP_PORT, HTTPS_PORT, STATS_PORT, app, distort, front_door
+from tests.fakes.front_door import APPID_PORT, HTTP_PORT, HTTPS_PORT, STATS_PORT, app, distort, front_door, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -162,7 +162,7 @@ def lines_about(zoo: FrontDoor, app_id: str) -> list[str]:
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.said])
 def test_an_app_that_is_wrong_is_named_once_with_its_reason(zoo, name):
     row = ROWS[name]
-    (line,) = lines_about(zoo, f"/{name}")
+    (line,) = until(lambda: lines_about(zoo, f"/{name}"), said=zoo.log)
     assert row.said in line
     assert ("left out" in line) is (not row.routed and name != "udp-only")
     assert any(backend.startswith(f"{name}_") for backend in zoo.routed()) is row.routed

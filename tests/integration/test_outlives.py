@@ -43,6 +43,15 @@ def test_a_new_controller_adopts_haproxy_without_a_reload(running):
     assert running.status("web.test") == 200
 
 
+def test_a_new_controller_clears_away_what_the_killed_one_was_writing(running):
+    folders = running.config_path.parent, running.folder / "run", running.folder / "run" / "last-good"
+    halves = [folder / ".haproxy.cfg.half.fastlb-new" for folder in folders]
+    for half in halves:
+        half.write_text("global\n")
+    running.wait_for("reload", kill_controller(running), ok=True)
+    assert [half for half in halves if half.exists()] == []
+
+
 def test_what_changed_while_there_was_no_controller_is_loaded(own_cluster, running):
     worker, controller = running.worker(), running.controller()
     controller.suspend()
