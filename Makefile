@@ -48,8 +48,8 @@ soak: $(VENV)/.has-demo,test,lint ## change, load and mishaps for long; ARGS="--
 container: $(VENV)/.has-demo,test,lint ## build the image and try it, as root; CONTAINER_ENGINE names an engine
 	CONTAINER=1 $(VENV)/bin/python -m pytest -q -rP --timeout 900 tests/container $(ARGS)
 
-zdd: $(VENV)/.has-demo,test,lint ## deployments under load, the long form: most of an hour
-	ZDD=long $(VENV)/bin/python -m pytest -q tests/zdd $(ARGS)
+zdd: $(VENV)/.has-demo,test,lint ## deployments under load, the long form, which writes its table: most of an hour
+	ZDD=long ZDD_PAGE=docs/zdd.md $(VENV)/bin/python -m pytest -q tests/zdd $(ARGS)
 
 faults: $(VENV)/.has-demo,test,lint ## faults under load, the long form, which writes docs/faults.md: a quarter of an hour
 	FAULTS=long FAULTS_PAGE=docs/faults.md $(VENV)/bin/python -m pytest -q tests/faults $(ARGS)

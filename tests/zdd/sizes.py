@@ -1,12 +1,19 @@
-"""How much the tests of this folder do, and what came of it: one table that is printed at the end of a run."""
+"""How much the tests of this folder do, and what came of it: one table, printed at the end of a run.
+
+``ZDD_PAGE`` names the page whose table it is to replace, if that is wanted.
+"""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from enum import StrEnum
+from statistics import mean, median
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.zdd.load import Failure
 
 IS_LONG = os.environ.get("ZDD") == "long"
@@ -23,12 +30,30 @@ class Sizes(NamedTuple):
 
 SIZES = Sizes(20, 10, (1, 2)) if IS_LONG else Sizes(4, 1, (2,))
 
-COLUMNS = ("what", "load balancers", "runs", "requests", "failed", "tasks broken", "fewest healthy", "beyond the drain")
+
+class Spent(StrEnum):
+    """What a moment of a deployment was spent on: what it has to wait for, or what it costs beyond that."""
+
+    DEPLOYING = "deploying"
+    """Marathon works on an app of the group."""
+
+    DRAINING = "draining"
+    """It does not, and a request or connection is under way of a task that is out."""
+
+    NOTICING = "noticing"
+    """Neither; zdd, or a load balancer, has something to see or to do."""
+
+    STARTING = "starting"
+    """Neither, and no run is at work: its process starts or ends."""
+
+
+BEYOND = (Spent.NOTICING, Spent.STARTING)
+COLUMNS = ("what", "load balancers", "runs", "requests", "failed", "tasks broken", "fewest healthy", *Spent, "beyond")
 
 
 @dataclass
 class Row:
-    """What came of one scenario; ``idle_shares`` are parts of the time of each run."""
+    """What came of one scenario; ``shares`` are the parts of the time of each run."""
 
     what: str
     balancers: int
@@ -37,15 +62,24 @@ class Row:
     broken: int = 0
     failures: list[Failure] = field(default_factory=list)
     fewest_healthy: list[int] = field(default_factory=list)
-    idle_shares: list[float] = field(default_factory=list)
+    shares: list[Mapping[Spent, float]] = field(default_factory=list)
+
+    @property
+    def beyond(self) -> float:
+        """The part of the time that a deployment did not need: the median of all runs."""
+        return median(self._beyond)
 
     @property
     def cells(self) -> tuple[str, ...]:
-        shares = sorted(self.idle_shares) or [0.0]
-        beyond = f"median {shares[len(shares) // 2]:.0%}, most {shares[-1]:.0%}"
         fewest = f"{min(self.fewest_healthy, default='-')} of {SIZES.instances}"
         numbers = (self.balancers, self.runs, self.requests, len(self.failures), self.broken)
-        return (self.what, *map(str, numbers), fewest, beyond)
+        means = [f"{mean(shares[what] for shares in self.shares or [dict.fromkeys(Spent, 0.0)]):.0%}" for what in Spent]
+        beyond = f"median {self.beyond:.0%}, most {max(self._beyond):.0%}"
+        return (self.what, *map(str, numbers), fewest, *means, beyond)
+
+    @property
+    def _beyond(self) -> list[float]:
+        return [sum(shares[what] for what in BEYOND) for shares in self.shares] or [0.0]
 
 
 class Table:
@@ -63,6 +97,12 @@ class Table:
             return []
         cells = [COLUMNS, tuple("---" for _ in COLUMNS), *(row.cells for row in self._rows)]
         return [f"| {' | '.join(row)} |" for row in cells]
+
+    def replace_in(self, page: str) -> str:
+        """Return a page with this table in the place of the one with the same first column."""
+        before, _, rest = page.partition(f"\n| {COLUMNS[0]} |")
+        assert rest, "the page has no such table"
+        return f"{before}\n{chr(10).join(self.lines())}\n\n{rest.partition(f'{chr(10)}{chr(10)}')[2]}"
 
 
 TABLE = Table()

@@ -3,8 +3,8 @@
     zdd --> simulated Marathon --events--> fastlb + HAProxy, one or two <-- load of four kinds
      '------------------------ what they see --------------'
 
-Nothing is faked but Marathon and its tasks. `Watch` looks every moment at how many tasks are healthy, and why the
-deployment waits: for Marathon, for requests that are still under way, or for nothing, which is what it costs beyond.
+Nothing is faked but Marathon and its tasks. `Watch` looks every moment at how many tasks are healthy, and what the
+deployment waits for: Marathon, requests that are still under way, or itself, which is what it costs beyond these.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
+from itertools import pairwise
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -29,8 +30,10 @@ from fastlb.simulator.settings import SimulatorSettings
 from fastlb.simulator.world import Delays
 from fastlb.zdd.balancers import BalancerError, Balancers
 from fastlb.zdd.draining import draining, places_of_tasks
+from fastlb.zdd.lease import OWNER
 from tests.fakes.front_door import FOREIGN, HTTP_PORT, STATS_PORT, app, front_door
 from tests.zdd.load import ROOT, Load
+from tests.zdd.sizes import Spent
 from tests.zdd.tasks import SICK, BusyTasks, use_busy_tasks
 
 if TYPE_CHECKING:
@@ -52,12 +55,11 @@ ENDS_WITHIN_S = 400.0
 
 
 class Moment(NamedTuple):
-    """What was seen at a moment: healthy tasks of both colours, and what the deployment has to wait for."""
+    """What was seen at a moment: healthy tasks of both colours, and what it was spent on."""
 
     at_s: float
     healthy: int
-    deploys: bool
-    drains: bool
+    spent: Spent
 
 
 @dataclass
@@ -70,6 +72,7 @@ class Stage:
     doors: list[FrontDoor]
     definition: Json
     runs: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    version: int = 0
 
     @property
     def balancer_urls(self) -> list[str]:
@@ -80,10 +83,15 @@ class Stage:
         return Load(HOST, [f"{door.address}:{HTTP_PORT}" for door in self.doors])
 
     def zdd(self, *flags: str, **labels: str) -> subprocess.Popen[bytes]:
-        """Start ``fastlb zdd`` on the app file, with more ``labels``; its output goes to a file of its own."""
+        """Start ``fastlb zdd`` on the app file, with more ``labels``; its output goes to a file of its own.
+
+        The file is a new version, unless ``flags`` are to go on with one.
+        """
         number = len(self.runs) + 1
+        self.version += "--resume" not in flags
         path = self.folder / f"app-{number}.json"
-        path.write_text(json.dumps(self.definition | {"labels": self.definition["labels"] | labels}))
+        labels = self.definition["labels"] | {"VERSION": str(self.version)} | labels
+        path.write_text(json.dumps(self.definition | {"labels": labels}))
         words = ["--marathon", self.marathon.url, "--json", str(path), "--force", "--syslog-socket", "/dev/null"]
         words += ["--marathon-lb", *self.balancer_urls, "--step-delay", "0.25", "--max-wait", "120"]
         mine = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
@@ -131,6 +139,11 @@ class Stage:
         """Return what the load balancers see of the tasks."""
         places = {task: where for document in documents for task, where in places_of_tasks(document, {}).items()}
         return draining(Balancers(self.balancer_urls, 5.0, app_id=GROUP).look(), places)
+
+    def is_at_work(self) -> bool:
+        """Whether the last run holds the lock: its process has started, and is not done."""
+        lock = self.marathon.call(lambda service: service.cluster.apps.get(f"/{GROUP}-zdd"))
+        return bool(lock and self.runs and f"/{self.runs[-1].pid}/" in lock.definition.labels[OWNER])
 
     def all_ready(self) -> bool:
         """Whether every load balancer gives every task requests."""
@@ -210,11 +223,12 @@ class Watch:
         return min((moment.healthy for moment in self.moments), default=0)
 
     @property
-    def idle_share(self) -> float:
-        """Return which part of the time neither Marathon nor a request under way had to be waited for."""
-        spans = [(then.at_s - now.at_s, now) for now, then in zip(self.moments, self.moments[1:], strict=False)]
-        whole_s = sum(span_s for span_s, _ in spans)
-        return sum(span_s for span_s, now in spans if not (now.deploys or now.drains)) / whole_s if whole_s else 0.0
+    def shares(self) -> dict[Spent, float]:
+        """Return which part of the time was spent on what."""
+        spent_s = dict.fromkeys(Spent, 0.0)
+        for now, then in pairwise(self.moments):
+            spent_s[now.spent] += then.at_s - now.at_s
+        return {what: each_s / (sum(spent_s.values()) or 1.0) for what, each_s in spent_s.items()}
 
     def _look(self) -> None:
         try:
@@ -225,7 +239,9 @@ class Watch:
                 with contextlib.suppress(BalancerError):
                     seen = self._stage.see(documents).tasks.values()
                     drains = any(task.out and task.held for task in seen)
-                    self.moments.append(Moment(monotonic(), healthy, deploys, drains))
+                    own = Spent.NOTICING if self._stage.is_at_work() else Spent.STARTING
+                    spent = Spent.DEPLOYING if deploys else Spent.DRAINING if drains else own
+                    self.moments.append(Moment(monotonic(), healthy, spent))
         except Exception as error:  # noqa: BLE001 - handed to the thread that waits in __exit__
             self._failure = error
 
