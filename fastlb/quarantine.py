@@ -48,6 +48,9 @@ class Quarantine:
         self._known_as = known_as
         self._refused: dict[str, Refused] = {}
         self._good: dict[str, _Good] = {}
+        self._before: tuple[dict[str, _Good | None], ...] = ({}, {})
+        """Of apps whose definition has changed: the good form of before. Since HAProxy last proved itself, and since
+        the time before that."""
         self._touched: set[str] = set()
 
     @property
@@ -128,21 +131,51 @@ class Quarantine:
 
     def release_all(self, *, harmful: bool = False) -> None:
         """Forget refusals, so that every app is tried as it is; ``harmful``: those too on which HAProxy ended."""
-        released = {app_id for app_id, refused in self._refused.items() if harmful or not refused.harmful}
+        self.release([app_id for app_id, refused in self._refused.items() if harmful or not refused.harmful])
+
+    def release(self, app_ids: Iterable[str]) -> None:
+        """Forget the refusals of these apps, as far as there are any."""
+        released = self._refused.keys() & set(app_ids)
         self._touched |= released
         for app_id in released:
             del self._refused[app_id]
 
+    def go_back(self, reason: str, apps: Sequence[App]) -> list[str]:
+        """Refuse every app whose definition HAProxy took but lately, in favour of the one before; return their ids.
+
+        It did take them, so that they are not tried again unasked.
+        """
+        recent, earlier = self._before
+        before, self._before = recent | earlier, ({}, {})
+        back = [app for app in apps if app.id in before and app.id not in self._refused]
+        for app in back:
+            good = before[app.id]
+            if good is None:
+                self._good.pop(app.id, None)
+            else:
+                self._good[app.id] = good
+            self.refuse_form(app, reason)
+            self._refused[app.id] = replace(self._refused[app.id], harmful=True)
+        return [app.id for app in back]
+
+    def prove(self) -> None:
+        """Learn that HAProxy has run for long: what was new when that was last learnt is new no more."""
+        self._before = {}, self._before[0]
+
     def accepted(self, apps: Mapping[str, App | None], mistakes: Mapping[str, int]) -> None:
         """Learn that ``apps`` were applied as they are, but for those refused; ``mistakes`` counts by app id.
 
-        None stands for an app that is gone. What is not among them is as it was the last time.
+        None stands for an app that is gone. What is not among them is as it was the last time. What comes first of all
+        has no form of before: it is what there is.
         """
+        is_first = not self._good
         for app_id, app in apps.items():
             if app is None:
-                self._refused.pop(app_id, None)
-                self._good.pop(app_id, None)
+                for each in (self._refused, self._good, *self._before):
+                    each.pop(app_id, None)
             elif app_id not in self._refused:
+                if not is_first and self._is_newly_defined(app):
+                    self._before[0].setdefault(app_id, self._good.get(app_id))
                 self._good[app_id] = _Good(app, mistakes.get(app_id, 0))
 
     def _is_newly_defined(self, app: App) -> bool:

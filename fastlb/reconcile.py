@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from fastlb import garbage
 from fastlb.board import Board
 from fastlb.census import take_census
+from fastlb.crash_loop import CrashLoop
 from fastlb.errors import ExitCode, UsageError
 from fastlb.events import EventArrived, StreamLost, StreamOpened
 from fastlb.fetching import listed
@@ -82,6 +83,7 @@ class Reconciler:
         self._rollout = rollout
         self._mirroring = Mirroring(settings.settle_s, settings.settle_max_s)
         self._reporter = Reporter(hands.journal, hands.history)
+        self._crash_loop = CrashLoop(decider.quarantine)
         self._heard: list[Message] = []
         """What arrived while HAProxy was waited for."""
         rollout.waiting.hear = self._hear
@@ -211,6 +213,9 @@ class Reconciler:
             self._board.haproxy_gone = message.said
             self._hands.journal.write("haproxy_exited", pid=message.pid, said=message.said)
             self._rollout.haproxy_exited()
+            if said := self._crash_loop.ended(monotonic(), self._decider.store.apps):
+                log.error("%s", said)
+                self._reconcile_soon(None)
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:
@@ -301,6 +306,7 @@ class Reconciler:
             self._mirroring.want_everything(monotonic() + min(taken.held_back_s, FIRST_READ_WITHIN_S))
             return
         self._board.read_s = monotonic()
+        self._crash_loop.settle(monotonic())
         if self._resyncing:
             self._resyncing = False
             self._decider.quarantine.release_all()
