@@ -7,6 +7,9 @@ so they never decide about the same app one after the other:
 - everything is asked for once at a time; single apps are asked for meanwhile;
 - an app that was answered alone while everything was being read keeps that answer;
 - a request for a single app that outlasts a reading of everything is dropped, and sent again if it began during it.
+
+Before 1.8 Marathon takes ids that it cannot be asked for: `/shop/tasks` names the tasks of `/shop`, and is answered by
+404 if there is no such app (MARATHON.md 1.3). For those everything is read.
 """
 
 from __future__ import annotations
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Document = dict[str, Any]
+
+SUB_RESOURCES = ("/restart", "/tasks", "/versions")
+"""Ids that end like this cannot be asked for alone."""
 
 
 class Ask(NamedTuple):
@@ -76,7 +82,8 @@ class Asking:
     def begin(self) -> Ask:
         """Return what to ask for now; from here on it counts as asked for."""
         too_many = len(self._wanted.keys() | self._asked.keys()) > self._most_single
-        if too_many or (self._everything_wanted and not self._everything_asked):
+        unaskable = any(app_id.endswith(SUB_RESOURCES) for app_id in self._wanted)
+        if too_many or unaskable or (self._everything_wanted and not self._everything_asked):
             self._cover_wanted()
         if self._everything_wanted and not self._everything_asked:
             self._everything_asked, self._everything_wanted = self._everything_wanted, None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from fastlb.asking import Ask, Asking
 from fastlb.marks import Reading
 
@@ -70,6 +72,23 @@ def test_more_apps_than_the_threshold_are_read_as_everything():
     assert asking.begin() == Ask(everything=True)
     assert asking.begin() == Ask()
     assert asking.answered_everything([]).marked_at_s == 8.0
+
+
+@pytest.mark.parametrize("app_id", ["/shop/tasks", "/shop/versions", "/restart"])
+def test_everything_is_read_for_an_app_whose_id_asks_for_something_else(app_id):
+    asking = Asking(MOST)
+    asking.want(single("/a", app_id, marked_at_s=3.0))
+    assert asking.begin() == Ask(everything=True)
+    asking.want(single(app_id))
+    assert asking.begin() == Ask()
+    assert asking.answered_everything([document("/a")]).marked_at_s == 3.0
+    assert asking.begin() == Ask(everything=True)
+
+
+def test_an_id_that_only_begins_like_that_is_asked_for_alone():
+    asking = Asking(MOST)
+    asking.want(single("/tasks/a", "/mytasks"))
+    assert set(asking.begin().app_ids) == {"/tasks/a", "/mytasks"}
 
 
 def test_more_apps_than_the_threshold_while_everything_is_read_have_it_read_again_afterwards():
