@@ -17,7 +17,7 @@ from tests.faults.sizes import SIZES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tests.reach.load import Failure
+    from tests.fakes.load import Failure
 
 LONGEST_SAID = 230
 _STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ ")

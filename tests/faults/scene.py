@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 from fastlb.simulator.server import SimulatedMarathon
 from fastlb.simulator.settings import SimulatorSettings
 from tests.fakes.front_door import HTTP_PORT, app, front_door, until
+from tests.fakes.load import paced_load
 from tests.faults.report import Row, without_stamp
 from tests.faults.sizes import IS_LONG, SIZES
-from tests.reach.load import Load
 from tests.reach.sizes import tail
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.fakes.front_door import FrontDoor
-    from tests.reach.load import Failure
+    from tests.fakes.load import Failure
 
 WEB, PROBE, GUEST, OTHER = 22000, 22001, 22002, 22100
 AFTER_S = 0.5
@@ -66,7 +66,7 @@ class Scene:
     @contextlib.contextmanager
     def fault(self, *, guest: bool = True) -> Iterator[None]:
         """Have requests go on; at the end wait until what is changed then is served. No ``guest``: no new app."""
-        with Load(self.door.address, HTTP_PORT, "web.test", rate=SIZES.rate) as load:
+        with paced_load(self.door.address, HTTP_PORT, "web.test", rate=SIZES.rate) as load:
             began_s = time.monotonic()
             yield
             over_s = time.monotonic()

@@ -12,7 +12,7 @@ import pytest
 
 from fastlb.errors import ExitCode
 from tests.fakes.front_door import HTTP_PORT, app, until
-from tests.reach.load import Load
+from tests.fakes.load import paced_load
 
 if TYPE_CHECKING:
     from fastlb.simulator.server import SimulatedMarathon
@@ -49,7 +49,7 @@ def restart(door: FrontDoor, marathon: str) -> None:
 def test_no_request_fails_while_fastlb_is_restarted(own_cluster: SimulatedMarathon, door: FrontDoor):
     own_cluster.load([app("web", 27200)])
     door.up(own_cluster.url)
-    with Load(door.address, HTTP_PORT, "web.test", rate=RATE) as load:
+    with paced_load(door.address, HTTP_PORT, "web.test", rate=RATE) as load:
         for _ in range(RESTARTS):
             restart(door, own_cluster.url)
     assert load.told.failures == [], door.log()
@@ -62,7 +62,7 @@ def test_a_restart_with_a_mistake_in_the_settings_leaves_haproxy_serving_until_i
     own_cluster.load([app("web", 27201)])
     door.up(own_cluster.url)
     former = door.master()
-    with Load(door.address, HTTP_PORT, "web.test", rate=RATE) as load:
+    with paced_load(door.address, HTTP_PORT, "web.test", rate=RATE) as load:
         end_supervisor(door)
         assert door.run(own_cluster.url, "--maxconn", "many").returncode == ExitCode.USAGE
         door.up(own_cluster.url)

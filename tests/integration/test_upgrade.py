@@ -11,8 +11,8 @@ import pytest
 
 import fastlb
 from tests.fakes.front_door import HTTP_PORT, HTTPS_PORT, app, until
+from tests.fakes.load import paced_load
 from tests.integration.test_restart_traffic import end_supervisor, is_gone
-from tests.reach.load import Load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_no_request_fails_during_an_upgrade_and_the_way_back(
 ):
     own_cluster.load([app("web", 27210)])
     door.up(own_cluster.url, PYTHONPATH=other_install)
-    with Load(door.address, HTTP_PORT, "web.test", rate=RATE) as load:
+    with paced_load(door.address, HTTP_PORT, "web.test", rate=RATE) as load:
         for environment in ({}, {"PYTHONPATH": other_install}):
             former = door.master()
             end_supervisor(door)
@@ -102,7 +102,7 @@ def test_whatever_is_left_of_its_files_the_next_start_serves_and_no_request_fail
     own_cluster.load([app("web", 27220)])
     door.up(own_cluster.url, "--haproxy-map")
     former = door.master()
-    with Load(door.address, HTTP_PORT, "web.test", rate=RATE) as load:
+    with paced_load(door.address, HTTP_PORT, "web.test", rate=RATE) as load:
         end_supervisor(door)
         for path in files(door.folder):
             damage(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.fakes.front_door import HTTP_PORT, app, until
-from tests.reach.load import Load
+from tests.fakes.load import paced_load
 from tests.reach.sizes import FIGURES, SIZES, tail
 from tests.reach.tasks import use_graceful_tasks
 
@@ -33,7 +33,7 @@ def test_all_is_as_before_after_one_process_was_killed(cluster, door, who):
     cluster.load([app("web", PORT, instances=3)])
     door.up(cluster.url, "--haproxy-map")
     worker = door.worker()
-    with Load(door.address, HTTP_PORT, "web.test", rate=SIZES.rate, least=SIZES.requests // 10) as load:
+    with paced_load(door.address, HTTP_PORT, "web.test", rate=SIZES.rate, least=SIZES.requests // 10) as load:
         until(lambda: door.status("web.test") == 200)
         start, killed_s = door.now(), monotonic()
         victim(door, who).kill()

@@ -11,7 +11,7 @@ import pytest
 from fastlb.runtime_api import RuntimeApi
 from fastlb.seen import read_servers
 from tests.fakes.front_door import HTTP_PORT, app, until
-from tests.reach.load import Load
+from tests.fakes.load import Load, paced_load
 from tests.reach.sizes import FIGURES, SIZES, tail
 from tests.reach.tasks import use_graceful_tasks
 
@@ -26,7 +26,7 @@ HEADING = f"requests that failed, of about {SIZES.rate} a second, half on kept c
 
 
 def load_on(door: FrontDoor, least: int = SIZES.requests) -> Load:
-    return Load(door.address, HTTP_PORT, "web.test", rate=SIZES.rate, least=least)
+    return paced_load(door.address, HTTP_PORT, "web.test", rate=SIZES.rate, least=least)
 
 
 def test_none_fails_during_reloads(cluster, door):

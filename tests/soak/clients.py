@@ -15,13 +15,13 @@ from time import monotonic, time
 from typing import TYPE_CHECKING
 
 from tests.fakes.front_door import HTTP_PORT
-from tests.reach.load import Load
+from tests.fakes.load import paced_load
 from tests.soak.changes import HELD
 
 if TYPE_CHECKING:
     from threading import Event
 
-    from tests.reach.load import Failure
+    from tests.fakes.load import Failure
     from tests.soak.sizes import Sizes
 
 SLICE_S = 600.0
@@ -46,7 +46,7 @@ class Requests:
     def go_on(self, stop: Event) -> None:
         """Send requests until it is told to stop."""
         while not stop.is_set():
-            with Load(self.address, HTTP_PORT, self.host, rate=self.rate) as load:
+            with paced_load(self.address, HTTP_PORT, self.host, rate=self.rate) as load:
                 stop.wait(SLICE_S)
             self.requests += load.told.requests
             self.failures += load.told.failures

@@ -11,10 +11,12 @@ from enum import StrEnum
 from statistics import mean, median
 from typing import TYPE_CHECKING, NamedTuple
 
+from tests.fakes.load import Crowd
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tests.zdd.load import Failure
+    from tests.fakes.load import Failure
 
 IS_LONG = os.environ.get("ZDD") == "long"
 WITHIN_S = 7200 if IS_LONG else 180
@@ -29,6 +31,9 @@ class Sizes(NamedTuple):
 
 
 SIZES = Sizes(20, 10, (1, 2)) if IS_LONG else Sizes(4, 1, (2,))
+CROWDS = (Crowd("short", 3, 0.1), Crowd("slow", 5, 2.05), Crowd("kept", 4, 0.06), Crowd("long", 3, 0.1))
+"""Who asks each load balancer, without a pause to speak of. A slow request takes a busy task two seconds."""
+LONG_S = (1.0, 6.0) if IS_LONG else (0.5, 2.0)
 
 
 class Spent(StrEnum):

@@ -32,8 +32,8 @@ from fastlb.zdd.balancers import BalancerError, Balancers
 from fastlb.zdd.draining import draining, places_of_tasks
 from fastlb.zdd.lease import OWNER
 from tests.fakes.front_door import FOREIGN, HTTP_PORT, STATS_PORT, app, front_door
-from tests.zdd.load import ROOT, Load
-from tests.zdd.sizes import Spent
+from tests.fakes.load import ROOT, Load, Plan
+from tests.zdd.sizes import CROWDS, LONG_S, Spent
 from tests.zdd.tasks import SICK, BusyTasks, use_busy_tasks
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ class Stage:
 
     @property
     def load(self) -> Load:
-        return Load(HOST, [f"{door.address}:{HTTP_PORT}" for door in self.doors])
+        where = [f"{door.address}:{HTTP_PORT}" for door in self.doors]
+        return Load(Plan(HOST, where, CROWDS, long_s=LONG_S))
 
     def zdd(self, *flags: str, **labels: str) -> subprocess.Popen[bytes]:
         """Start ``fastlb zdd`` on the app file, with more ``labels``; its output goes to a file of its own.
