@@ -36,12 +36,12 @@ COLUMNS = (
 )
 PAGE = """# Fuzzing
 
-Written by `make fuzz SECONDS={seconds} ARGS="--page docs/fuzzing.md"`: one run of every target in `tests/fuzz`, guided
-by coverage of fastlb's Python code (atheris, libFuzzer). What a target feeds, and what must hold for any input, is said
-at its top; most run the compiled hot path and its twin on each input and compare. *Findings* are inputs on which that
-did not hold, that crashed the process, or that took more than a second of processor time; a run of a target ends with
-the first. An input that was a finding once is one of the target's seeds, so that `make test` tries it always; what
-`make test` executes is not counted here.
+Written by `make fuzz SECONDS={seconds} ARGS="--least {least} --page docs/fuzzing.md"`: every target in
+`tests/fuzz`, guided by coverage of fastlb's Python code (atheris, libFuzzer). What a target feeds, and what must hold
+for any input, is said at its top; most run the compiled hot path and its twin on each input and compare. *Findings* are
+inputs on which that did not hold, that crashed the process, or that took more than a second of processor time; a target
+ends with the first. An input that was a finding once is one of the target's seeds, so that `make test` tries it always;
+what `make test` executes is not counted here.
 
 fastlb {version}, commit {commit}; {date}; Python {python}, atheris {atheris}; {processors} processors, shared with
 others. Executions per second are those of one processor, with the time until the first of them.
@@ -71,6 +71,19 @@ class Statistics(NamedTuple):
         """Whether it ran, and found nothing."""
         return self.executions > 0 and not self.findings
 
+    def followed_by(self, later: Statistics) -> Statistics:
+        """Return what came of this and of a later run that went on with its corpus."""
+        executions, seconds = self.executions + later.executions, self.seconds + later.seconds
+        processor_s, slowest_ms = self.processor_s + later.processor_s, max(self.slowest_ms, later.slowest_ms)
+        return later._replace(
+            executions=executions,
+            seconds=seconds,
+            processor_s=processor_s,
+            rate=executions / max(processor_s, 1e-9),
+            slowest_ms=slowest_ms,
+            findings=self.findings + later.findings,
+        )
+
     def row(self) -> str:
         """Return it as a row of a table."""
         figures = [f"{each:,.1f}" if isinstance(each, float) and each < 100 else f"{each:,.0f}" for each in self[1:]]
@@ -95,17 +108,18 @@ def _last(pattern: re.Pattern[str], text: str, group: int = 1) -> int:
 
 def row_of_all(results: Sequence[Statistics]) -> str:
     """Return the last row of the table: what can be added up, added up."""
-    executions, findings = (sum(each[column] for each in results) for column in (1, 9))
-    seconds, processor_s = (sum(each[column] for each in results) for column in (2, 3))
+    executions, findings = sum(each.executions for each in results), sum(each.findings for each in results)
+    seconds, processor_s = sum(each.seconds for each in results), sum(each.processor_s for each in results)
     slowest_ms = max((each.slowest_ms for each in results), default=0.0)
     all_of_them = f"**{executions:,}** | {seconds:,.0f} | {processor_s:,.0f}"
     return f"| all | {all_of_them} | {executions / max(processor_s, 1e-9):,.0f} | | | | {slowest_ms:.1f} | {findings} |"
 
 
-def page(results: Sequence[Statistics], seconds: int) -> str:
-    """Return the page of one run of so many seconds for each target."""
+def page(results: Sequence[Statistics], seconds: int, least: int) -> str:
+    """Return the page of one run of so many seconds, and at least so many executions, for each target."""
     return PAGE.format(
         seconds=seconds,
+        least=least,
         version=fastlb.__version__,
         commit=_commit(),
         date=f"{datetime.now(UTC):%Y-%m-%d}",
