@@ -96,7 +96,7 @@ class Child:
         *,
         environment: Mapping[str, str] | None = None,
         keep_fds: Sequence[int] = (),
-        stderr: int | None = None,
+        piped: bool = False,
         in_child: Callable[[], None] | None = None,
     ) -> bool:
         """Start it, in a process group of its own; what is to be done `in_child` is, before it becomes the program.
@@ -109,8 +109,9 @@ class Child:
                 command,
                 env=environment,
                 pass_fds=keep_fds,
-                stderr=stderr,
                 stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else None,
+                stderr=subprocess.PIPE if piped else None,
                 process_group=0,  # Ctrl-C in a terminal is ours alone to pass on
                 preexec_fn=in_child,
             )

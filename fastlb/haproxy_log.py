@@ -1,9 +1,10 @@
-"""What HAProxy says on its standard error: its lines, how much each matters, and without what means nothing here.
+"""What HAProxy says of itself: its lines, how much each matters, and without what means nothing here.
 
 With thousands of services every reload would write tens of thousands of lines: one per proxy that an old worker stops,
 one per TCP frontend for an option that only concerns HTTP, one per redirect rule of marathon-lb's templates, which
 follow `use_backend` rules on purpose. Its severities are those of a program that people start by hand: each command
-that fastlb itself gives is a warning there. Bytes in, values out; no file, no process.
+that fastlb itself gives is a warning there. What it says of proxies and servers it logs among the traffic as well.
+Bytes in, values out; no file, no process.
 """
 
 from __future__ import annotations
@@ -21,6 +22,15 @@ _NOISE = re.compile(
     rb"|a 'redirect' rule placed after a 'use_backend' rule"
     rb"|a 'http-request' rule placed after a 'use_backend' rule"
 )
+_OWN_WORDS = re.compile(
+    rb"^(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d [\d:]{8} (?:\S+ )?\S+\[\d+\]: )?"  # forms of `log`: raw, short, syslog
+    rb"(?:Proxy \S+ (?:started|stopped \(cumulated conns: FE: \d+, BE: \d+\))\."
+    rb"|Server \S+/\S+ (?:is|was|enters|remains) [^\n]*"
+    rb"|backend \S+ has no server available!)(?:\n|\Z)",
+    re.MULTILINE,
+)
+_HINTS = (b"Proxy ", b"Server ", b"backend ")
+"""Without any of these there is nothing to leave out, which is found out much faster than by the expression."""
 _LEVELS = {"NOTICE": "DEBUG", "WARNING": "WARNING", "ALERT": "ERROR", "EMERG": "ERROR"}
 _ROUTINE = re.compile(
     r"Server \S+ .*\b(?:maintenance|drain)\b"  # what it was commanded
@@ -63,6 +73,15 @@ class HAProxyLog:
         passed = [line for line in lines if line.strip() and not _NOISE.search(line)]
         self._tail = (self._tail + b"".join(line + b"\n" for line in passed))[-TAIL_BYTES:]
         return [line.decode(errors="replace") for line in passed]
+
+
+def without_own_words(lines: bytes) -> bytes:
+    """Return lines of HAProxy's log without those that it says on standard error as well: the traffic.
+
+    With thousands of services a reload logs a line for each proxy, and a change while it runs one for each server. Only
+    whole lines count, so that no request can have itself left out.
+    """
+    return _OWN_WORDS.sub(b"", lines) if any(word in lines for word in _HINTS) else lines
 
 
 def level(line: str) -> str:

@@ -1,25 +1,29 @@
 """Has the log say what HAProxy says on standard error, each line at the level that it deserves.
 
-    a pipe --haproxy_log--> lines --> log lines; what HAProxy's checks changed --digest--> one line an interval
+    standard error --haproxy_log--> lines --> log lines; what HAProxy's checks changed --digest--> one line an interval
+    standard output --traffic_log--> ours
 
-It must not know processes. Servers that HAProxy's checks find down or up change by the thousand in a big cluster, so
-that each is a line for DEBUG only.
+It must not know when HAProxy is started, or why. Servers that HAProxy's checks find down or up change by the thousand
+in a big cluster, so that each is a line for DEBUG only.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import selectors
 from time import monotonic
-from typing import IO
+from typing import TYPE_CHECKING
 
 from fastlb.digest import Digest
 from fastlb.haproxy_log import NO_SERVER, HAProxyLog, flip, level
+from fastlb.piped import Piped
+from fastlb.traffic_log import TrafficLog
+
+if TYPE_CHECKING:
+    import selectors
+    import subprocess
 
 log = logging.getLogger("haproxy")
 
-MOST_AT_ONCE = 65_536  # bytes
 _LEVELS = logging.getLevelNamesMapping()
 
 
@@ -27,8 +31,8 @@ class HAProxyWords:
     """What HAProxy says, read in the loop of ``selector``; one for all HAProxies that are started after each other."""
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
-        self._selector = selector
-        self._pipe: IO[bytes] | None = None
+        self._errors = Piped(selector, self.hear)
+        self._output = Piped(selector, TrafficLog().hear)
         self._log = HAProxyLog()
         self._checks = Digest("HAProxy's checks")
 
@@ -37,31 +41,16 @@ class HAProxyWords:
         """Return the last lines of the present HAProxy."""
         return self._log.tail
 
-    def follow(self, pipe: IO[bytes]) -> None:
+    def follow(self, process: subprocess.Popen[bytes]) -> None:
         """Read from now on what a HAProxy that has just been started writes; the one of before has ended."""
-        self._log, self._pipe = HAProxyLog(), pipe
-        os.set_blocking(pipe.fileno(), False)
-        self._selector.register(pipe, selectors.EVENT_READ, self._read)
+        self._log = HAProxyLog()
+        self._errors.follow(process.stderr)
+        self._output.follow(process.stdout)
 
     def finish(self) -> None:
         """Read what an ended HAProxy has left."""
-        while self._read():
-            pass
-
-    def _read(self) -> bool:
-        """Take what is there; False if there is nothing more at the moment."""
-        if self._pipe is None:
-            return False
-        try:
-            heard = os.read(self._pipe.fileno(), MOST_AT_ONCE)
-        except BlockingIOError:
-            return False
-        if not heard:
-            self._selector.unregister(self._pipe)
-            self._pipe.close()
-            self._pipe = None
-        self.hear(heard)
-        return bool(heard)
+        self._errors.finish()
+        self._output.finish()
 
     def hear(self, data: bytes) -> None:
         """Take what was read, in any pieces; no data is the end."""

@@ -1,8 +1,8 @@
 """The syslog socket of a container that has no syslogd: what is sent there comes out on standard output.
 
 A head that was written for marathon-lb's image logs to /dev/log, where `HAPROXY_SYSLOGD` started a syslogd (COMPAT.md
-2.5). Data flows: a datagram -> without its priority, made harmless -> a line. Nobody waits for it: while more comes
-than is read, the kernel refuses and HAProxy drops, as with any syslogd.
+2.5). Data flows: a datagram about traffic -> without its priority, made harmless -> a line. Nobody waits for it: while
+more comes than is read, the kernel refuses and HAProxy drops, as with any syslogd.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from fastlb.haproxy_log import without_own_words
 from fastlb.printable import one_line
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ def _pass_on(listener: socket.socket) -> None:
     lines: list[str] = []
     with contextlib.suppress(BlockingIOError):
         while len(lines) < MOST_AT_ONCE:
-            text = listener.recv(LONGEST_DATAGRAM).decode(errors="backslashreplace").rstrip("\n\0")
+            heard = without_own_words(listener.recv(LONGEST_DATAGRAM).rstrip(b"\n\0"))
+            text = heard.decode(errors="backslashreplace")
             lines.append(one_line(_PRIORITY.sub("", text, count=1), LONGEST_DATAGRAM))
     with contextlib.suppress(OSError):
-        sys.stdout.write("".join(f"{line}\n" for line in lines))
+        sys.stdout.write("".join(f"{line}\n" for line in lines if line))
         sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 It must not know Marathon, labels or what is in a configuration: whatever may fail often lives in the
 controller, and this process has to outlive that. One thread, one loop: signals, the controller's questions
-and HAProxy's stderr come in through one selector; then children are reaped, started again, or ended, each at
+and what HAProxy says come in through one selector; then children are reaped, started again, or ended, each at
 its time.
 
 Only `_reap` waits for children, and it hands the status to `Child`: on CPython 3.11 a `Popen.wait` whose
@@ -25,7 +25,6 @@ import logging
 import os
 import selectors
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
@@ -271,14 +270,12 @@ class Supervisor:
         stamps = self._files.stamps()
         environment = environment_for_haproxy(os.environ)
         if not self._haproxy.start(
-            self._command(), environment=environment, stderr=subprocess.PIPE, in_child=self._remember_this_one
+            self._command(), environment=environment, piped=True, in_child=self._remember_this_one
         ):
             self._answer_waiting(ok=False, said=f"{self._orders.haproxy} could not be started")
             return
         assert self._haproxy.process is not None
-        stderr = self._haproxy.process.stderr
-        assert stderr is not None
-        self._said.follow(stderr)
+        self._said.follow(self._haproxy.process)
         self._files.mark(self._haproxy.process.pid, 0, stamps)
 
     def _command(self) -> tuple[str | Path, ...]:

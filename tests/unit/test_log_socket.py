@@ -35,6 +35,18 @@ def test_what_is_sent_is_printed_without_its_priority_and_harms_no_terminal(sele
     assert capsys.readouterr().out == "Nov 21 18:30:00 haproxy[7]: GET /\na\\nb\\x1b[2J\\xff\n"
 
 
+def test_what_haproxy_says_of_its_proxies_and_servers_is_left_out(selector, tmp_path, capsys):
+    with log_socket(selector, tmp_path / "log"):
+        send(
+            tmp_path / "log",
+            b"<132>Nov 21 18:30:00 haproxy[7]: Proxy web_1 stopped (cumulated conns: FE: 0, BE: 12).\n",
+            b"<133>Nov  1 18:30:00 lb.example haproxy[7]: Server web_1/s is UP/READY (leaving forced maintenance).\n",
+            b"<134>Nov 21 18:30:00 haproxy[7]: GET /\n",
+        )
+        turn(selector)
+    assert capsys.readouterr().out == "Nov 21 18:30:00 haproxy[7]: GET /\n"
+
+
 def test_everybody_may_write_and_nothing_is_left(selector, tmp_path):
     with log_socket(selector, tmp_path / "log"):
         assert (tmp_path / "log").stat().st_mode & 0o777 == 0o666
