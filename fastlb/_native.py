@@ -182,6 +182,30 @@ def services_of(
     return otherwise(app, rules, service_ports, surroundings)
 
 
+def plain_services(
+    app: App,  # noqa: ARG001 - as all of the next: what a shortcut needs
+    rules: Rules,  # noqa: ARG001
+    surroundings: Any,  # noqa: ARG001
+    labels: Mapping[str, tuple[str, str]],  # noqa: ARG001
+    skipped_states: frozenset[str],  # noqa: ARG001
+) -> tuple[Service, ...] | None:
+    """Return the services to write of an app that has to do with no other and of which there is nothing to say.
+
+    None: that is not known here. This and `plain_part` are shortcuts of the compiled twin past what rooms do for
+    whatever comes; this twin has none.
+    """
+    return None
+
+
+def plain_part(
+    services: tuple[Service, ...],  # noqa: ARG001
+    recipes: tuple[dict[Any, Any], ...],  # noqa: ARG001
+    kinds: tuple[Any, ...],  # noqa: ARG001
+) -> Any:
+    """Return the part of services that are all written the usual way, or None, as `plain_services` does."""
+    return None
+
+
 def outline(service: Service) -> tuple[Any, ...]:
     """Return what of a service decides which templates are written; the first fields of `fastlb.shapes.Shape`."""
     options, check = service.options, service.health_check

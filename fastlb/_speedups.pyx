@@ -17,6 +17,7 @@ parts, each in a file of its own:
     pairing     the tasks of an app paired with its service ports
     services    an app to its services
     fragments   what of a service its texts are made of, and all its texts at once
+    parts       the services of an app to its part of the document
 
 What is called most has two ways. The plain way sees ASCII texts and small numbers where they lie and, for text, writes
 into one growing buffer, without an object per server. Nothing that it looks at can change meanwhile; what it does not
@@ -37,3 +38,4 @@ include "_speedups_labels.pxi"
 include "_speedups_pairing.pxi"
 include "_speedups_services.pxi"
 include "_speedups_fragments.pxi"
+include "_speedups_parts.pxi"

@@ -5,12 +5,6 @@ What is not of the usual form is left to the twin itself.
 
 from fastlb import _native as _twin
 
-cdef dict SERVICE_PLACES = {field: place for place, field in enumerate(_model.Service._fields)}
-cdef Py_ssize_t APP_ID_OF = SERVICE_PLACES["app_id"], PORT_OF = SERVICE_PLACES["port"]
-cdef Py_ssize_t BACKEND_OF = SERVICE_PLACES["backend"], MODE_OF = SERVICE_PLACES["mode"]
-cdef Py_ssize_t OPTIONS_OF = SERVICE_PLACES["options"], CHECK_OF = SERVICE_PLACES["health_check"]
-cdef Py_ssize_t SERVERS_OF = SERVICE_PLACES["servers"], INDEXED_PORTS_OF = SERVICE_PLACES["indexed_ports"]
-
 cdef Py_ssize_t BALANCE = PLACES["balance"], BIND_OPTIONS = PLACES["bind_options"], SSL_CERT = PLACES["ssl_cert"]
 cdef Py_ssize_t REALM = PLACES["realm"], USER = PLACES["user"], PASSWORD = PLACES["password"]
 cdef Py_ssize_t REDIRECT = PLACES["redirect_to_https"], STICKY = PLACES["sticky"], HSTS = PLACES["use_hsts"]

@@ -1,6 +1,15 @@
 """One app to its services, as far as there is nothing to say about any of them; `fastlb.services` says what is what."""
 
+from operator import itemgetter as _itemgetter
+
 cdef object SERVICE = _model.Service
+cdef dict SERVICE_PLACES = {field: place for place, field in enumerate(_model.Service._fields)}
+cdef Py_ssize_t APP_ID_OF = SERVICE_PLACES["app_id"], PORT_OF = SERVICE_PLACES["port"]
+cdef Py_ssize_t BACKEND_OF = SERVICE_PLACES["backend"], MODE_OF = SERVICE_PLACES["mode"]
+cdef Py_ssize_t GROUPS_OF = SERVICE_PLACES["groups"], OPTIONS_OF = SERVICE_PLACES["options"]
+cdef Py_ssize_t CHECK_OF = SERVICE_PLACES["health_check"], SERVERS_OF = SERVICE_PLACES["servers"]
+cdef Py_ssize_t INDEXED_PORTS_OF = SERVICE_PLACES["indexed_ports"]
+cdef object PORT_AS_KEY = _itemgetter(PORT_OF)
 
 
 def services_of(app, rules, service_ports, surroundings, labels, skipped_states, otherwise):
@@ -11,6 +20,49 @@ def services_of(app, rules, service_ports, surroundings, labels, skipped_states,
     except _Odd:
         pass
     return otherwise(app, rules, service_ports, surroundings) if services is None else (services, [])
+
+
+def plain_services(app, rules, surroundings, labels, skipped_states):
+    try:
+        if type(app) is APP and type(labels) is dict and rules.policy is None:
+            return _plain_services(<tuple>app, rules, surroundings, labels, skipped_states)
+    except Exception:  # the general way meets it again, and says so
+        pass
+    return None
+
+
+cdef tuple _plain_services(tuple app, rules, surroundings, dict known_labels, frozenset skipped_states):
+    """Return the services to write; odd if the app has to do with others, or if there is something to say."""
+    app_id, labels, mode, service_ports, _, _, _, _, _, _, _, tasks, _ = app
+    cdef list taken = []
+    if type(labels) is not dict or (<dict>labels).get("HAPROXY_DEPLOYMENT_GROUP") is not None:
+        raise _Odd
+    if app_id == rules.own_app or (<str?>app_id)[1:] == rules.framework_name:
+        raise _Odd
+    if mode == "container" and not service_ports and tasks:
+        raise _Odd  # it asks for ports
+    groups, own_ports = rules.groups, rules.own_ports
+    for service in _services(app, rules, <tuple?>service_ports, surroundings, known_labels, skipped_states):
+        options = <tuple>(<tuple>service)[OPTIONS_OF]
+        if (<tuple>options)[ENABLED] and _is_taken(<tuple>(<tuple>service)[GROUPS_OF], groups):
+            if (<tuple>options)[CHECK_INDEX] is not None:
+                raise _Odd
+            for _, port in own_ports:
+                if port == (<tuple>service)[PORT_OF]:
+                    raise _Odd
+            taken.append(service)
+    if len(taken) > 1:
+        taken.sort(key=PORT_AS_KEY)
+    return tuple(taken)
+
+
+cdef bint _is_taken(tuple groups, tuple wanted) except -1:
+    if "*" in wanted:
+        return True
+    for group in groups:
+        if group in wanted:
+            return True
+    return False
 
 
 cdef list _services(tuple app, rules, tuple service_ports, surroundings, dict known_labels, frozenset skipped_states):
@@ -76,7 +128,7 @@ cdef object _service(str app_id, Py_ssize_t index, port, tuple groups, list opti
         f"{app_id[1:].replace('/', '_')}_{known_as}",
         mode,
         groups if options[GROUPS] is None else options[GROUPS],
-        make_value(SERVICE_OPTIONS, tuple(options)),
+        make_value(SERVICE_OPTIONS, options),
         check,
         servers,
         None,

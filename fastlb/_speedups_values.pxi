@@ -11,15 +11,23 @@ cdef object TASK = _model.Task
 
 cdef extern from *:
     """
-    /* What `tuple.__new__(type, items)` does; it leaves the layout of a tuple to Python. */
+    /* What `tuple.__new__(type, items)` does, items being a tuple or a list. From 3.14 on tuples hold their hash, which
+       is for Python alone to begin. */
     static PyObject *make_value(PyObject *type, PyObject *items) {
+    #if PY_VERSION_HEX < 0x030e0000
+        Py_ssize_t size = PySequence_Fast_GET_SIZE(items);
+        PyObject *made = ((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, size);
+        for (Py_ssize_t i = 0; made && i < size; i++)
+            PyTuple_SET_ITEM(made, i, Py_NewRef(PySequence_Fast_GET_ITEM(items, i)));
+    #else
         PyObject *arguments = PyTuple_Pack(1, items);
         PyObject *made = arguments ? PyTuple_Type.tp_new((PyTypeObject *)type, arguments, NULL) : NULL;
         Py_XDECREF(arguments);
+    #endif
         return made;
     }
     """
-    object make_value(object type, tuple items)
+    object make_value(object type, object items)
 
 cdef enum:
     FIRST_PRINTABLE = 0x20

@@ -147,7 +147,7 @@ class Decider:
         self._reordered = self._reordered or changes.reordered
         self._apps_changed |= changes.app_ids
         once_more, self._once_more = self._once_more, set()
-        for app_id in changes.app_ids | self.quarantine.take_changes() | once_more:
+        for app_id in sorted(changes.app_ids | self.quarantine.take_changes() | once_more):
             app = self.store.app(app_id)
             form = None if app is None else self.quarantine.form(app)
             if not self._reordered and form is not None and order_matters(form) and not self.desired.knows(app_id):
@@ -167,7 +167,7 @@ class Decider:
         self._forms, self._moved, self._reordered = {}, set(), False
         parts = {
             hap_id: self._renderer.part(self.desired.services(hap_id), self.document.plain_part(hap_id))
-            for hap_id in concerned
+            for hap_id in sorted(concerned)
         }
         differing = self.document.update(parts)
         self.changed |= differing

@@ -22,7 +22,7 @@ from fastlb.mesos import is_unasked_self
 from fastlb.model import App, Note, Rules, Service
 from fastlb.policy import Admitted, admitted, permitted
 from fastlb.ports import Ask, Assignment
-from fastlb.services import Surroundings, may_be_wanted, services_of
+from fastlb.services import Surroundings, may_be_wanted, plain_services, services_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -125,12 +125,14 @@ class Desired:
         concerned = self._families.take(self._admit(forms)) | {self._families.known_as(app_id) for app_id in moved}
         if order is not None:
             concerned |= self._families.arrange(order) | self._assignment.askers
-        processed = {known_as: merge_groups(self._families.members(known_as)) for known_as in concerned}
+        decided = self._decide_plainly(sorted(concerned), surroundings)
+        processed = {
+            known_as: merge_groups(self._families.members(known_as)) for known_as in concerned - decided.keys()
+        }
         for known_as in self._assign(processed):
             processed[known_as] = merge_groups(self._families.members(known_as))
-        decided = {
-            known_as: self._decide(known_as, apps, notes, surroundings) for known_as, (apps, notes) in processed.items()
-        }
+        for known_as, (apps, notes) in processed.items():
+            decided[known_as] = self._decide(known_as, apps, notes, surroundings)
         settled = self._settle(decided) if self._rules.first_come else decided
         return {known_as for known_as, wanted in settled.items() if self._put(known_as, wanted)}
 
@@ -199,6 +201,17 @@ class Desired:
         given = iter(self._assignment.given(known_as))
         every = [(app, next(given) if self._rules.assigns_ports and _asks(app) else app.service_ports) for app in apps]
         return [(app, ports) for app, ports in every if not is_unasked_self(app.id, app.labels, self._rules.own_app)]
+
+    def _decide_plainly(self, concerned: Iterable[str], surroundings: Surroundings) -> dict[str, Wanted]:
+        """Decide about those apps that have to do with no other and of which there is nothing to say."""
+        decided: dict[str, Wanted] = {}
+        for known_as in concerned:
+            app = self._families.only_member(known_as)
+            if app is not None and known_as not in self._assignment:
+                services = plain_services(app, self._rules, surroundings)
+                if services is not None:
+                    decided[known_as] = Wanted(services, ()) if services else NOTHING
+        return decided
 
     def _decide(self, known_as: str, apps: list[App], notes: list[Note], surroundings: Surroundings) -> Wanted:
         every: list[Service] = []

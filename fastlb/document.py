@@ -90,7 +90,7 @@ class Document:
         if self._renderer.uses_maps:
             self._writers = self._find_writers()
         concerned |= self._writers.keys()
-        before = {app_id: was for app_id in concerned if (was := self._put(app_id)) is not None}
+        before = {app_id: was for app_id in sorted(concerned) if (was := self._put(app_id)) is not None}
         self._count(before)
         return set(before)
 

@@ -38,6 +38,11 @@ class Families:
         """Return the apps that HAProxy knows under this id, in Marathon's order."""
         return [self._apps[app_id] for app_id in self._members.get(known_as, ())]
 
+    def only_member(self, known_as: str) -> App | None:
+        """Return the app that HAProxy knows under this id if it is a single one."""
+        members = self._members.get(known_as, ())
+        return self._apps[members[0]] if len(members) == 1 else None
+
     def place(self, app_id: str) -> int:
         """Return the place of an app that is there: the smaller, the earlier Marathon names it."""
         return self._places[app_id]

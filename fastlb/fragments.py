@@ -57,6 +57,11 @@ class FragmentWriter:
         self._catalogue = catalogue
         self._rules = rules
         self._recipe = lru_cache(MAX_RECIPES)(self._new_recipe)
+        self.plain: tuple[dict[tuple[Any, ...], Joined], ...] = {}, {}
+        """How services are written at once that write no map rule: first the later ones of their app, then its first.
+
+        By what `kernel.outline` says; as far as such services were written before.
+        """
 
     def write(self, service: Service, first_use: FirstUse) -> Fragment:
         """Render one service. Raises TemplateError or ServiceError if it cannot be."""
@@ -69,7 +74,13 @@ class FragmentWriter:
         return _Single(service, recipe, self._catalogue, self._rules).fragment()
 
     def _new_recipe(self, outline: tuple[Any, ...], first_use: FirstUse) -> Recipe:
-        return recipe_of(Shape._make((*outline, *first_use)), self._catalogue, self._rules)
+        recipe = recipe_of(Shape._make((*outline, *first_use)), self._catalogue, self._rules)
+        if recipe.joined is not None and not recipe.vhost.grouped and not any(first_use[:-1]):
+            known = self.plain[first_use.of_app]
+            if len(known) == MAX_RECIPES:
+                known.clear()
+            known[outline] = recipe.joined
+        return recipe
 
 
 def _joined_texts(joined: Joined, service: Service) -> tuple[tuple[str, ...], str]:

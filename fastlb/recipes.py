@@ -31,12 +31,14 @@ class Joined(NamedTuple):
     """Programs over the values of the kernel; ``with_check``: those of the health check are needed, too.
 
     ``texts`` are http rules, rule of the app's id, ``healthCheckOptions``, userlist, frontend, backend, https rules:
-    one text, or one for each host. ``server`` is the program of a server line.
+    one text, or one for each host. ``server`` is the program of a server line. ``needs`` are the map rules that serve
+    the service, a bit for each: http, https, app id.
     """
 
     texts: tuple[Program, ...]
     server: Program
     with_check: bool
+    needs: int
 
 
 class Recipe(NamedTuple):
@@ -88,4 +90,8 @@ def _joined(recipe: Recipe, catalogue: Catalogue) -> Joined | None:
     except TemplateError:
         return None
     server = catalogue.program(SERVER, {})
-    return Joined(texts, server, recipe.asks_for_check(catalogue, {})) if isinstance(server, tuple) else None
+    if not isinstance(server, tuple):
+        return None
+    needs = (vhost.needs_http_map, vhost.needs_https_map, recipe.enters_app_map)
+    bits = sum(1 << place for place, needed in enumerate(needs) if needed)
+    return Joined(texts, server, recipe.asks_for_check(catalogue, {}), bits)

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb import kernel
 from fastlb.errors import ServiceError, TemplateError, bug
-from fastlb.fragments import FragmentWriter
+from fastlb.fragments import Fragment, FragmentWriter
 from fastlb.layout import Section, Written, apps_of_lines, sections_of
 from fastlb.model import Note
-from fastlb.vhosts import FirstUse
+from fastlb.vhosts import FirstUse, VhostRules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from fastlb.desired import DesiredState
-    from fastlb.fragments import Fragment
     from fastlb.limits import Limits
     from fastlb.model import Rules, Service
     from fastlb.templates import Catalogue
@@ -61,6 +60,10 @@ class Part(NamedTuple):
 
 
 EMPTY = Part((), (), (), NO_RULES, (), (), 0)
+
+EVERY_NEED = tuple(MapRules._make(bool(bits >> place & 1) for place in range(3)) for bits in range(8))
+KINDS = Part, Written, Fragment, VhostRules, WITHOUT_RULES, EVERY_NEED
+"""What `kernel.plain_part` makes parts of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,11 @@ class Renderer:
             to_write: the map rules that no service before these has written.
 
         """
+        if before is EMPTY and to_write is NO_RULES:
+            plain: Part | None = kernel.plain_part(services, self._writer.plain, KINDS)
+            if plain is not None:
+                self.rendered_fragments += len(services)
+                return plain
         known = {each.service.backend: each for each in before.written} if before.written else {}
         written: list[Written] = []
         notes: list[Note] = []

@@ -70,6 +70,11 @@ def _services_of(
     return kept, notes if notes and may_be_wanted(app, rules) else []
 
 
+def plain_services(app: App, rules: Rules, surroundings: Surroundings) -> tuple[Service, ...] | None:
+    """Return the services to write of an app that has to do with no other, or None where that is not known at once."""
+    return kernel.plain_services(app, rules, surroundings, LABELS, SKIPPED_STATES)
+
+
 def names_to_resolve(app: App) -> set[str]:
     """Return the host names of the app's tasks that only a resolver can turn into addresses."""
     return set() if app.mode == "container" else kernel.host_names(app.tasks)

@@ -107,8 +107,8 @@ ARGUMENTS = {
     "service_values": (services,),
     "check_values": (services,),
 }
-OF_ANOTHER_ROOM = {"read_app", "services_of"}
-"""What has its general way in the room that asks for it: `test_cold_model` feeds these."""
+OF_ANOTHER_ROOM = {"read_app", "services_of", "plain_services", "plain_part"}
+"""What has its general way in the room that asks for it: `test_cold_model` and `test_shortcuts` feed these."""
 
 
 def outcome(function: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -13,9 +13,10 @@ import pytest
 from fastlb.labels import LABELS
 from fastlb.model import Rules
 from fastlb.reading import read_app
+from fastlb.render import KINDS
 from fastlb.services import SKIPPED_STATES, Surroundings
 from fastlb.templates import compile_placeholders
-from tests.fakes.apps import CHECK, app, desired, task
+from tests.fakes.apps import CHECK, app, desired, renderer_of, task
 
 CALLS = 300
 ROUNDS = 5
@@ -33,6 +34,10 @@ APP = read_app(DOCUMENT)
 SURROUNDINGS = (Rules(("external",)), APP.service_ports, Surroundings(), LABELS, SKIPPED_STATES)
 CHECKED = app(labels={"HAPROXY_0_VHOST": "a.example"}, healthChecks=[CHECK])
 (SERVICE,) = desired([CHECKED]).services
+RENDERER = renderer_of("--haproxy-map")
+RENDERER.part((SERVICE,))
+RENDERER.part((SERVICE._replace(mode="tcp"), SERVICE))
+PLAIN = RENDERER._writer.plain
 
 
 def fail(*_: object) -> None:
@@ -53,11 +58,14 @@ ARGUMENTS = {
     "host_names": ((*APP.tasks, APP.tasks[0]._replace(host="agent")),),
     "read_app": (DOCUMENT, fail),
     "services_of": (APP, *SURROUNDINGS, fail),
+    "plain_services": (APP, Rules(("external",)), Surroundings(), LABELS, SKIPPED_STATES),
+    "plain_part": ((SERVICE, SERVICE._replace(mode="http")), PLAIN, KINDS),
     "fill_each": ((("a", (0,)), ((1,), (2,))), ("x" * 600, 70000, "y")),
     "outline": (SERVICE,),
     "service_values": (SERVICE,),
     "check_values": (SERVICE,),
 }
+PLAIN_RULES = (Rules(("external",)), Surroundings(), LABELS, SKIPPED_STATES)
 PLAIN_LINE = compile_placeholders("  server {serverName} id {serverId}{cookieOptions}\n")
 MORE = [
     ("server_lines", (PLAIN_LINE, SERVERS, True, [" check"])),
@@ -65,6 +73,10 @@ MORE = [
     ("server_lines", (PLAIN_LINE, SERVERS[:3], True, ["a", "b", "é"])),
     ("services_of", (APP._replace(tasks=(*APP.tasks, APP.tasks[0]._replace(host="é"))), *SURROUNDINGS, fail)),
     ("services_of", (APP._replace(labels={**LABELLED, "HAPROXY_0_PORT": "x"}), *SURROUNDINGS, fail)),
+    ("plain_services", (APP._replace(labels={"HAPROXY_DEPLOYMENT_GROUP": "x"}), *PLAIN_RULES)),
+    ("plain_services", (APP._replace(tasks=(*APP.tasks, None)), *PLAIN_RULES)),
+    ("plain_part", ((SERVICE, SERVICE._replace(mode="x")), PLAIN, KINDS)),
+    ("plain_part", ((SERVICE, SERVICE._replace(servers=())), PLAIN, KINDS)),
     ("fill", (PLAIN_LINE, {"serverName": "x", "serverId": 1, "cookieOptions": None})),
     ("fill_each", ((("a", (0,)), ((1,), "b")), ("x", None))),
     ("outline", (SERVICE._replace(options=SERVICE.options._replace(vhost="é")),)),
