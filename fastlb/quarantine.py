@@ -48,9 +48,10 @@ class Quarantine:
         self._known_as = known_as
         self._refused: dict[str, Refused] = {}
         self._good: dict[str, _Good] = {}
-        self._before: tuple[dict[str, _Good | None], ...] = ({}, {})
-        """Of apps whose definition has changed: the good form of before. Since HAProxy last proved itself, and since
-        the time before that."""
+        self._recent: dict[str, _Good | None] = {}
+        """Of apps whose definition has changed since HAProxy last proved itself: the good form of before."""
+        self._earlier: dict[str, _Good | None] = {}
+        """The same of those that had changed when it did, since the time before."""
         self._touched: set[str] = set()
 
     @property
@@ -145,8 +146,8 @@ class Quarantine:
 
         It did take them, so that they are not tried again unasked.
         """
-        recent, earlier = self._before
-        before, self._before = recent | earlier, ({}, {})
+        before = self._recent | self._earlier
+        self._recent, self._earlier = {}, {}
         back = [app for app in apps if app.id in before and app.id not in self._refused]
         for app in back:
             good = before[app.id]
@@ -160,7 +161,7 @@ class Quarantine:
 
     def prove(self) -> None:
         """Learn that HAProxy has run for long: what was new when that was last learnt is new no more."""
-        self._before = {}, self._before[0]
+        self._recent, self._earlier = {}, self._recent
 
     def accepted(self, apps: Mapping[str, App | None], mistakes: Mapping[str, int]) -> None:
         """Learn that ``apps`` were applied as they are, but for those refused; ``mistakes`` counts by app id.
@@ -171,11 +172,13 @@ class Quarantine:
         is_first = not self._good
         for app_id, app in apps.items():
             if app is None:
-                for each in (self._refused, self._good, *self._before):
-                    each.pop(app_id, None)
+                self._refused.pop(app_id, None)
+                self._good.pop(app_id, None)
+                self._recent.pop(app_id, None)
+                self._earlier.pop(app_id, None)
             elif app_id not in self._refused:
                 if not is_first and self._is_newly_defined(app):
-                    self._before[0].setdefault(app_id, self._good.get(app_id))
+                    self._recent.setdefault(app_id, self._good.get(app_id))
                 self._good[app_id] = _Good(app, mistakes.get(app_id, 0))
 
     def _is_newly_defined(self, app: App) -> bool:
