@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 from fastlb.acceptance import find_acceptable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fastlb.acceptance import Acceptance
     from fastlb.apply import Applier
     from fastlb.decision import Decider
     from fastlb.document import Document
     from fastlb.journal import Journal
     from fastlb.render import Rendering
+    from fastlb.validation import Verdict
     from fastlb.waiting import PatientTrial
 
 log = logging.getLogger(__name__)
@@ -42,27 +45,31 @@ class Admission:
         self._applier = applier
         self._journal = journal
         self._find_culprits = find_culprits
+        self._noted_trials = 0
 
-    def changes_pass(self, waited_s: float) -> bool:
-        """Whether HAProxy would take what has changed since it took all. Raises PublishError."""
+    @property
+    def changes(self) -> Document | None:
+        """Return what is tried by itself: what has changed since HAProxy took all; None if the whole has to be."""
         changed = set(self._decider.changed)
-        if not changed or len(changed) > MOST_ALONE:
-            return False
-        started_s, rendering = monotonic(), self._decider.only(changed).rendering()
-        ok = self._trial.run(rendering).ok and not self._applier.busy_binds(rendering)
-        self._note(ok=ok, trials=1, started_s=started_s, waited_s=waited_s)
+        return self._decider.only(changed) if changed and len(changed) <= MOST_ALONE else None
+
+    def changes_pass(self, changes: Document, verdict: Callable[[], Verdict], waited_s: float) -> bool:
+        """Whether HAProxy would take ``changes``, of which it has a ``verdict`` in the end. Raises what that raises."""
+        started_s = monotonic()
+        ok = verdict().ok and not self._applier.busy_binds(changes.rendering())
+        self._note(ok=ok, started_s=started_s, waited_s=waited_s)
         return ok
 
     def accept(self, document: Document, waited_s: float) -> Acceptance:
         """Find what of the whole HAProxy would take and can listen for. Raises PublishError."""
-        started_s, before = monotonic(), self._trial.count
+        started_s = monotonic()
         acceptance = self._acceptable(document)
         for _ in range(MOST_BUSY_PORT_ROUNDS):
             if acceptance.rendering is None or not self._refuse_busy_ports(acceptance.rendering):
                 break
             acceptance = self._acceptable(self._decider.decide())
         ok = acceptance.rendering is not None
-        self._note(ok=ok, trials=self._trial.count - before, started_s=started_s, waited_s=waited_s)
+        self._note(ok=ok, started_s=started_s, waited_s=waited_s)
         return acceptance
 
     def refuse_what_is_new(self, *, ended: bool) -> None:
@@ -92,7 +99,9 @@ class Admission:
                 refused = True
         return refused
 
-    def _note(self, *, ok: bool, trials: int, started_s: float, waited_s: float) -> None:
+    def _note(self, *, ok: bool, started_s: float, waited_s: float) -> None:
+        """Write down what came of it, with all trials since the last time; of some, nobody needed the verdict."""
+        trials, self._noted_trials = self._trial.count - self._noted_trials, self._trial.count
         self._journal.write(
             "tried",
             ok=ok,

@@ -1,9 +1,10 @@
 """Carries out a plan: publish the files, have HAProxy load them, and put the old files back if it could not.
 
-    Rendering --probe new ports--> files (domain map, app map, configuration) --load--> outcome
+    Rendering --(drafts: written ahead)--> files (domain map, app map, configuration) --load--> outcome --> archive
 
 The order of files is COMPAT.md 7.2's: maps first, since the configuration names them. What has been confirmed is
-remembered as text, so that a failed load leaves on disk what HAProxy still runs.
+remembered as text, so that a failed load leaves on disk what HAProxy still runs. What nobody waits for, the archive,
+comes last.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.errors import PublishError
-from fastlb.files import Archive, ArchiveName, publish, read_text
+from fastlb.files import Archive, ArchiveName, draft, publish, read_text
 from fastlb.master import ReloadOutcome, probe_binds
 
 if TYPE_CHECKING:
+    from fastlb.files import Draft
     from fastlb.loading import Loader
     from fastlb.master import BusyBind
     from fastlb.model import Rules
     from fastlb.render import Rendering
     from fastlb.settings import Settings
+
+    Drafts = dict[Path, Draft]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,14 @@ class Texts(NamedTuple):
     config: str
     domain_map: str
     app_map: str
+
+
+class File(NamedTuple):
+    """One of them: where it is, what it is called in the archive, whether it is ``wanted`` or only has to be empty."""
+
+    path: Path
+    name: ArchiveName
+    wanted: bool
 
 
 class Applier:
@@ -68,19 +80,50 @@ class Applier:
         fresh = {bind: line for bind, line in binds_in(rendering.config).items() if bind not in self._bound}
         return [(busy, fresh[busy.host, busy.port]) for busy in probe_binds(fresh)]
 
-    def apply(self, rendering: Rendering) -> ReloadOutcome:
-        """Publish and load ``rendering``. Raises PublishError; the files of before then stand again."""
+    @property
+    def restores(self) -> bool:
+        """Whether the files of before are put back when HAProxy could not load the new ones."""
+        return self._loader.restores
+
+    def draft(self, rendering: Rendering) -> Drafts:
+        """Write ahead what `apply` will put in place of other texts, on any thread. Raises PublishError.
+
+        Whoever does not apply it drops each of them.
+        """
+        drafts: Drafts = {}
+        before = dict(self._files(self._confirmed)) if self._confirmed else {}
+        try:
+            for file, text in self._files(self._texts(rendering)):
+                if text != before.get(file):
+                    drafts[file.path] = draft(file.path, text)
+        except PublishError:
+            drop(drafts)
+            raise
+        return drafts
+
+    def get_ready(self) -> None:
+        """Do ahead what loading needs beside the files, on any thread."""
+        self._loader.get_ready()
+
+    def apply(self, rendering: Rendering, drafts: Drafts | None = None) -> ReloadOutcome:
+        """Publish and load ``rendering``, of which ``drafts`` may have been made; they are gone afterwards.
+
+        Raises PublishError; the files of before then stand again.
+        """
         texts = self._texts(rendering)
         try:
-            self._publish(texts, archive=True)
+            published = self._publish(texts, drafts or {})
             outcome = self._loader.load()
         except PublishError:
             self._restore()
             raise
+        finally:
+            drop(drafts or {})
         if outcome.ok:
             self._confirmed, self._bound = texts, binds_in(texts.config)
         elif self._loader.restores:
             self._restore()
+        self._keep_versions(published)
         return outcome
 
     def write(self, rendering: Rendering) -> None:
@@ -89,7 +132,7 @@ class Applier:
         Nothing is archived: these files differ from the archived ones by what came and went.
         """
         texts = self._texts(rendering)
-        self._publish(texts, archive=False)
+        self._publish(texts, {})
         self._confirmed = texts
         self._loader.confirm()
 
@@ -110,23 +153,36 @@ class Applier:
             return Texts(rendering.config, "", "")
         return Texts(rendering.config, rendering.domain_map, rendering.app_map)
 
-    def _publish(self, texts: Texts, *, archive: bool) -> None:
+    def _files(self, texts: Texts) -> list[tuple[File, str]]:
         paths, maps = self._paths, self._rules.haproxy_map
-        for path, text, name, wanted in (
-            (paths.domain_map, texts.domain_map, ArchiveName.DOMAIN_MAP, maps),
-            (paths.app_map, texts.app_map, ArchiveName.APP_MAP, maps),
-            (paths.config, texts.config, ArchiveName.CONFIG, True),
-        ):
-            before = read_text(path)
-            if before == text or (not wanted and before is None):
+        return [
+            (File(paths.domain_map, ArchiveName.DOMAIN_MAP, maps), texts.domain_map),
+            (File(paths.app_map, ArchiveName.APP_MAP, maps), texts.app_map),
+            (File(paths.config, ArchiveName.CONFIG, True), texts.config),
+        ]
+
+    def _publish(self, texts: Texts, drafts: Drafts) -> list[tuple[File, str]]:
+        """Put in place what differs from what is there; return what it was."""
+        published: list[tuple[File, str]] = []
+        for file, text in self._files(texts):
+            before = read_text(file.path)
+            if before == text or (not file.wanted and before is None):
                 continue
-            publish(path, text, archive=self._archive(name) if archive and wanted else None)
+            made = drafts.get(file.path)
+            (made if made and made.text == text else draft(file.path, text)).publish()
+            published.append((file, text))
+        return published
+
+    def _keep_versions(self, published: list[tuple[File, str]]) -> None:
+        for file, text in published:
+            if file.wanted:
+                self._archive(file.name).add(text)
 
     def _restore(self) -> None:
         if self._confirmed is None:
             return
         try:
-            self._publish(self._confirmed, archive=False)
+            self._publish(self._confirmed, {})
         except PublishError as error:
             log.error("the files of before could not be put back, HAProxy must not be restarted now: %s", error)
 
@@ -138,6 +194,12 @@ class Applier:
         if not config:
             return None
         return Texts(config, read_text(self._paths.domain_map) or "", read_text(self._paths.app_map) or "")
+
+
+def drop(drafts: Drafts) -> None:
+    """Remove drafts that are not in their places by now."""
+    for each in drafts.values():
+        each.drop()
 
 
 def binds_in(config: str) -> dict[tuple[str, int], int]:

@@ -4,7 +4,7 @@
 
 The loop must not wait for it: joining and writing the files of a big cluster takes longer than a change. Many changes
 are written once. It must not know what a change is. Only one of loop and thread touches the files: whoever is about to
-load them calls `catch_up` first.
+load them calls `catch_up` first, and whoever is about to replace them `stand_still`.
 """
 
 from __future__ import annotations
@@ -64,13 +64,21 @@ class Disk:
 
     def catch_up(self, document: Document | None) -> None:
         """Wait until the files say what HAProxy runs, as far as that is known and they can be written."""
-        if self._writing is not None:
-            self._hear(monotonic())
+        self.stand_still()
         if document is None:
             self._unwritten = False  # what is loaded next is on disk by then
         elif self._unwritten:
             self._begin(document)
             self._hear(monotonic())
+
+    def stand_still(self) -> None:
+        """Wait for the end of a writing, since somebody else is about to write."""
+        if self._writing is not None:
+            self._hear(monotonic())
+
+    def replaced(self) -> None:
+        """Learn that newer files than those that were to be written are in their places."""
+        self._unwritten, self.due_s = False, inf
 
     def _begin(self, document: Document) -> None:
         self._unwritten = False

@@ -43,6 +43,10 @@ class Document:
         """How many of their servers have a health check."""
         self.servers = 0
         """How many servers they have."""
+        self.dear: set[str] = set()
+        """Backends whose connections old workers shall keep longest (label KEEP_CONNECTIONS)."""
+        self.revision = 0
+        """Another number after each change."""
 
     @property
     def notes(self) -> list[Note]:
@@ -112,8 +116,13 @@ class Document:
         twin._needing = {kind: list(app_ids) for kind, app_ids in self._needing.items()}
         twin.domains, twin.app_ids = self.domains.copy(), self.app_ids.copy()
         twin.listening, twin.checked, twin._rendering = self.listening, self.checked, self._rendering
-        twin.servers = self.servers
+        twin.servers, twin.dear, twin.revision = self.servers, set(self.dear), self.revision
         return twin
+
+    def learn_texts(self, twin: Document) -> None:
+        """Take over the texts that were joined of a copy, unless anything has changed since it was made."""
+        if twin.revision == self.revision:
+            self._rendering = twin.rendering()
 
     def entries(self, table: str) -> list[tuple[str, str]]:
         """Return the entries of a map, ``domains`` or ``app_ids``, in their order."""
@@ -158,6 +167,7 @@ class Document:
         if part is before or part == before:
             return None
         self._rendering = None
+        self.revision += 1
         if part.notes:
             self._noted.add(app_id)
         else:
@@ -177,10 +187,16 @@ class Document:
         self.listening += sum([len(part.written) for part in came]) - sum([len(part.written) for part in gone])
         self.checked += sum([part.checked for part in came]) - sum([part.checked for part in gone])
         self.servers += sum(map(_servers_in, came)) - sum(map(_servers_in, gone))
+        self.dear.difference_update(chain.from_iterable(map(_dear_in, gone)))
+        self.dear.update(chain.from_iterable(map(_dear_in, came)))
 
 
 def _servers_in(part: Part) -> int:
     return sum([len(each.service.servers) for each in part.written])
+
+
+def _dear_in(part: Part) -> list[str]:
+    return [each.service.backend for each in part.written if each.service.options.keep_connections]
 
 
 def _revise(app_ids: list[str], new: list[str], gone: list[str]) -> None:

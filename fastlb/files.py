@@ -1,8 +1,9 @@
 """Files that HAProxy reads: published atomically, read back exactly, old versions kept in an archive.
 
 It must not know what is in a file, nor when one is due. Data flows: text -> temporary file in the folder of
-its destination -> disk -> rename. Whoever reads the destination sees the old file or the new one, never half
-of one, and after a crash of the machine one of the two is there.
+its destination -> disk (a `Draft`) -> rename. Whoever reads the destination sees the old file or the new one,
+never half of one, and after a crash of the machine one of the two is there. To write takes the time, so that
+whoever knows a text ahead drafts it, and has only to rename when it is due.
 
 A temporary file that a killed run left behind carries our ending and is removed by `sweep` at the next start.
 """
@@ -79,13 +80,41 @@ def publish(path: Path, text: str, *, archive: Archive | None = None) -> None:
     """
     if archive is not None:
         archive.add(text)
+    draft(path, text).publish()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A text on disk beside the file at `path` that it is to replace; it goes there, or has to be dropped."""
+
+    path: Path
+    text: str
+    temporary: Path
+
+    def publish(self) -> None:
+        """Put it in its place. Raises PublishError if that fails; it is dropped then, and the old file stands."""
+        try:
+            _move(self.temporary, self.path, _bytes(self.text))
+        except OSError as reason:
+            self.drop()
+            raise _not_written(self.path, reason) from reason
+        _sync_folder(self.path.parent)
+
+    def drop(self) -> None:
+        """Remove it, if it is still there; what cannot be removed is swept by the next start."""
+        with contextlib.suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+
+def draft(path: Path, text: str) -> Draft:
+    """Write `text` to the disk of `path`, with the permission bits of the file there, 0644 if there is none.
+
+    Raises PublishError, naming path and reason, if that fails; no temporary is left then.
+    """
     try:
-        _replace(path, text, _mode_of(path))
+        return Draft(path, text, _write_beside(path, text, _mode_of(path)))
     except OSError as reason:
-        raise PublishError(
-            f"{path} could not be written: {reason.strerror or reason}; what stood there before still stands"
-        ) from reason
-    _sync_folder(path.parent)
+        raise _not_written(path, reason) from reason
 
 
 def read_text(path: Path) -> str | None:
@@ -110,18 +139,37 @@ def sweep(folder: Path) -> None:
 
 
 def _replace(path: Path, text: str, mode: int) -> None:
-    content = text.encode("utf-8", _ERRORS)
+    temporary = _write_beside(path, text, mode)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_beside(path: Path, text: str, mode: int) -> Path:
+    """Write a file in the same folder, so that it can be renamed, down to the disk."""
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(content)
+            file.write(_bytes(text))
             file.flush()
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
-        _move(Path(name), path, content)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    return Path(name)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", _ERRORS)
+
+
+def _not_written(path: Path, reason: OSError) -> PublishError:
+    return PublishError(
+        f"{path} could not be written: {reason.strerror or reason}; what stood there before still stands"
+    )
 
 
 def _move(temporary: Path, path: Path, content: bytes) -> None:

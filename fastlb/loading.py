@@ -15,16 +15,15 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Protocol
 
 from fastlb.children import started_ticks
-from fastlb.errors import PublishError, RuntimeApiError
+from fastlb.errors import RuntimeApiError
 from fastlb.external import ReloadCommand, reload_by_command, reload_ours_by_command
 from fastlb.files import publish
+from fastlb.handover import ServerStates
 from fastlb.loaded import NO_SERVER_STATE, LoadedFiles
 from fastlb.master import Master, ReloadOutcome
-from fastlb.runtime_api import RuntimeApi
-from fastlb.seen import for_next_worker
 
 if TYPE_CHECKING:
-    from fastlb.settings import Paths, Settings
+    from fastlb.settings import Settings
     from fastlb.supervisor_link import SupervisorLink
 
 log = logging.getLogger(__name__)
@@ -32,8 +31,6 @@ log = logging.getLogger(__name__)
 QUESTION_TIMEOUT_S = 5.0
 ENDED_WITHIN_S = 2.0
 LOOK_EVERY_S = 0.02
-STATES_TIMEOUT_S = 2.0
-"""Those of 15,000 servers come within 40 ms; a reload waits for them, and does without."""
 
 
 class Loader(Protocol):
@@ -41,6 +38,9 @@ class Loader(Protocol):
 
     restores: bool
     """Whether the files of before are put back when it could not load the new ones."""
+
+    def get_ready(self) -> None:
+        """Do ahead what loading needs beside the files; not while anything is loaded."""
 
     def load(self) -> ReloadOutcome:
         """Have HAProxy run the files on disk, and say what came of it."""
@@ -64,9 +64,14 @@ class SupervisedHAProxy:
         self._through = _command(settings.reload_through, settings) if settings.reload_through else None
         self._master = Master(paths.master_socket, timeout_s=QUESTION_TIMEOUT_S)
         self._files = LoadedFiles(paths.run_dir, (paths.domain_map, paths.app_map, paths.config))
+        self._states = ServerStates(paths)
         self._adopting = True
         if not paths.server_state.exists():
             publish(paths.server_state, NO_SERVER_STATE)
+
+    def get_ready(self) -> None:
+        """Save the health of its servers."""
+        self._states.save()
 
     def load(self) -> ReloadOutcome:
         """Start HAProxy, adopt it, or reload it with its servers' health handed over."""
@@ -81,7 +86,7 @@ class SupervisedHAProxy:
 
     def reload(self) -> ReloadOutcome:
         """Have it load the files on disk, even if it runs them already."""
-        save_server_state(self._paths)
+        self._states.save()
         stamps = self._files.stamps()
         master_pid = self._link.haproxy_pid
         through, master = self._through, self._master
@@ -147,12 +152,16 @@ class CommandHAProxy:
     restores = False
 
     def __init__(self, command: str, settings: Settings) -> None:
-        self._paths = settings.paths
+        self._states = ServerStates(settings.paths)
         self._command = _command(command, settings)
+
+    def get_ready(self) -> None:
+        """Save the health of its servers."""
+        self._states.save()
 
     def load(self) -> ReloadOutcome:
         """Run the command until a new process shows up."""
-        save_server_state(self._paths)
+        self._states.save()
         return reload_by_command(self._command)
 
     def reload(self) -> ReloadOutcome:
@@ -170,7 +179,12 @@ class UnattendedHAProxy:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._states = ServerStates(settings.paths)
         self._master = Master(settings.paths.master_socket, timeout_s=QUESTION_TIMEOUT_S)
+
+    def get_ready(self) -> None:
+        """Save the health of its servers."""
+        self._states.save()
 
     def load(self) -> ReloadOutcome:
         """Reload the master that answers; without one, the files are done."""
@@ -179,7 +193,7 @@ class UnattendedHAProxy:
         except RuntimeApiError:
             log.info("no HAProxy answers at %s; the files are written", self._settings.paths.master_socket)
             return ReloadOutcome(True, 0.0, None, "")
-        save_server_state(self._settings.paths)
+        self._states.save()
         return self._master.reload(self._settings.reload_timeout_s)
 
     def reload(self) -> ReloadOutcome:
@@ -194,12 +208,3 @@ def _command(command: str, settings: Settings) -> ReloadCommand:
     return ReloadCommand(
         command, settings.command_retries, settings.command_interval_s, give_up_s=settings.reload_timeout_s
     )
-
-
-def save_server_state(paths: Paths) -> None:
-    """Keep what HAProxy knows of its servers' health for the next worker (COMPAT.md 2.5); a failure costs only that."""
-    try:
-        state = RuntimeApi(paths.runtime_socket, STATES_TIMEOUT_S).servers_state()
-        publish(paths.server_state, for_next_worker(state, {}))
-    except (RuntimeApiError, PublishError) as error:
-        log.debug("server states are not carried over to the next worker: %s", error)

@@ -23,6 +23,7 @@ from fastlb.diff import Plan, compare
 from fastlb.disk import Disk
 from fastlb.errors import HAProxyError, PublishError, RuntimeApiError
 from fastlb.history import History
+from fastlb.preparing import Preparing
 from fastlb.routine import Routine
 from fastlb.running import Running
 from fastlb.stopping import Stopping
@@ -72,6 +73,7 @@ class Rollout:
         self.stopping = Stopping(self.running, decider, tools.runtime, tools.journal)
         self.waiting = Waiting()
         """Whoever gives the rollout work may hear what cannot wait while HAProxy is waited for."""
+        self._preparing = Preparing(tools.trial, tools.applier, self.waiting)
         trial, find = PatientTrial(tools.trial, self.waiting), settings.find_culprits
         self._admission = Admission(decider, trial, tools.applier, tools.journal, find_culprits=find)
         self._routine = Routine()
@@ -87,8 +89,6 @@ class Rollout:
         """Whether there was a document to bring about: before Marathon's first answer an empty one would be loaded."""
         self._stale = False
         """Whether the files on disk were behind when HAProxy went, which is started again on them."""
-        self._kept: set[str] = set()
-        """Backends whose connections old workers shall keep longest (label KEEP_CONNECTIONS)."""
         self._audit = (
             Audit(self.running, tools.runtime, tools.journal, settings.audit_round_s) if tools.runtime else None
         )
@@ -122,6 +122,7 @@ class Rollout:
             plan = self._plan(document)
         if not plan.reload:
             self._decider.accepted()
+            self._preparing.drop()
             self._wanted_since_s, self._reload_due_s, self._since_s = None, inf, None
             return
         self._want_reload(at_once=at_once or self.running.document is None)
@@ -155,7 +156,7 @@ class Rollout:
     def reload_files(self) -> None:
         """Have HAProxy load the files on disk again, as SIGUSR1 asks for (COMPAT.md 2.4)."""
         self._disk.catch_up(self.running.document)
-        self._tools.old_workers.make_room(inf, self._kept)
+        self._tools.old_workers.make_room(inf, self._decider.document.dear)
         outcome = self._tools.applier.reload()
         self._tools.journal.write("reload", ok=outcome.ok, seconds=outcome.seconds, reasons=["SIGUSR1"])
         if outcome.ok and self.running.document is not None:
@@ -165,6 +166,7 @@ class Rollout:
 
     def finish(self) -> None:
         """Have the files say what HAProxy runs, before nobody looks after it any more."""
+        self._preparing.drop()
         self._disk.catch_up(self.running.document)
 
     def haproxy_exited(self) -> None:
@@ -223,6 +225,9 @@ class Rollout:
             self._wanted_since_s = now_s
         quiet_s = now_s + (0.0 if at_once else self._settings.reload_settle_s)
         self._reload_due_s = min(quiet_s, self._wanted_since_s + self._settings.reload_settle_max_s)
+        changes = self._admission.changes if self.running.document is not None and not at_once else None
+        if changes is not None:
+            self._preparing.begin(self._decider.document, changes)
 
     def _reload(self) -> None:
         """Try what was decided on HAProxy and load it; tried again later if anything stands in the way."""
@@ -245,12 +250,11 @@ class Rollout:
             return self._agree(document)
         now_s = monotonic()
         waited_s = now_s - (self._wanted_since_s or now_s)
-        self._kept = {service.backend for service in document.services if service.options.keep_connections}
-        wait_s = self._tools.old_workers.make_room(waited_s, self._kept)
+        wait_s = self._tools.old_workers.make_room(waited_s, document.dear)
         if wait_s > 0:
             self._reload_due_s = now_s + wait_s
             return False
-        if self.running.document is not None and self._admission.changes_pass(waited_s) and self._apply(document):
+        if self._changes_pass(document, waited_s) and self._apply(document):
             return True
         acceptance = self._admission.accept(document, waited_s)
         if acceptance.rendering is None:
@@ -262,6 +266,12 @@ class Rollout:
             self._tools.applier.keep_refused(document.rendering())
             return False
         return self._apply(document) if self._differs(document) else self._agree(document)
+
+    def _changes_pass(self, document: Document, waited_s: float) -> bool:
+        changes = self._admission.changes if self.running.document is not None else None
+        if changes is None:
+            return False
+        return self._admission.changes_pass(changes, lambda: self._preparing.verdict(document, changes), waited_s)
 
     def _differs(self, document: Document) -> bool:
         """Whether a reload is still needed; what comes out as the same text does not need one."""
@@ -275,6 +285,7 @@ class Rollout:
 
     def _agree(self, document: Document) -> bool:
         """Learn that HAProxy already runs ``document``, but for what can be changed live."""
+        self._preparing.drop()
         plan = self._plan(document)
         if plan.live and not plan.reload:
             self._change_live(document, plan)
@@ -286,8 +297,14 @@ class Rollout:
 
     def _apply(self, document: Document) -> bool:
         plan, started_s = self._plan(document), monotonic()
-        self._disk.catch_up(self.running.document)  # if the load fails, these are the files that stay
-        outcome = self.waiting.do(lambda: self._tools.applier.apply(document.rendering()))
+        drafts = self._preparing.take(document)
+        self._disk.stand_still()
+        ready_s = monotonic()
+        outcome = self.waiting.do(lambda: self._tools.applier.apply(document.rendering(), drafts))
+        if outcome.ok or not self._tools.applier.restores:
+            self._disk.replaced()
+        else:
+            self._disk.catch_up(self.running.document)
         now_s = monotonic()
         how = "reload" if outcome.ok else "reload failed"
         self._tools.history.note(how, plan.reload, time(), self._latency_s(now_s))
@@ -295,10 +312,12 @@ class Rollout:
             "reload",
             ok=outcome.ok,
             seconds=now_s - started_s,
+            ready_s=ready_s - started_s,
+            haproxy_s=outcome.seconds,
             event_to_applied_s=self._latency_s(now_s),
             reasons=plan.reasons[:SHOWN_REASONS],
             services=document.listening,
-            servers=sum(len(service.servers) for service in document.services),
+            servers=document.servers,
         )
         if not outcome.ok:
             self.running.unknown("HAProxy could not load the last files")
@@ -364,7 +383,7 @@ class Rollout:
             self._want_reload(at_once=True)
 
     def _look_after_old_workers(self) -> None:
-        again_s = self._tools.old_workers.look_after(self._kept)
+        again_s = self._tools.old_workers.look_after(self._decider.document.dear)
         self._look_due_s = inf if again_s is None else monotonic() + again_s
 
     def _latency_s(self, now_s: float) -> float | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
 
     from fastlb.render import Rendering
     from fastlb.trial import Trial
@@ -35,7 +36,10 @@ class Waiting:
 
     def do(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, or raise what it raises."""
-        working = self._thread.submit(work)
+        return self.until(self._thread.submit(work))
+
+    def until(self, working: Future[T]) -> T:
+        """Return what came of work that is being done elsewhere, or raise what it raised."""
         while not working.done():
             self.hear(HEAR_S)
         return working.result()

@@ -31,6 +31,9 @@ class Script:
     def reload(self):
         return self.load()
 
+    def confirm(self):
+        pass
+
     def load(self):
         self.loaded.append(self.config.read_text())
         ok = self.outcomes.pop(0) if self.outcomes else True
@@ -68,6 +71,34 @@ def test_all_files_are_in_place_before_haproxy_loads_them(folder):
     subject, script = applier(folder)
     assert subject.apply(FIRST).ok
     assert script.loaded == [FIRST.config]
+    assert on_disk(folder) == texts(FIRST)
+
+
+def test_what_was_written_ahead_is_put_in_place_unless_that_is_there_already(folder):
+    subject, script = applier(folder)
+    drafts = subject.draft(FIRST)
+    inode = drafts[folder / "haproxy.cfg"].temporary.stat().st_ino
+    (folder / "app2backend.map").write_text(FIRST.app_map)
+    assert subject.apply(FIRST, drafts).ok
+    assert (on_disk(folder), script.loaded) == (texts(FIRST), [FIRST.config])
+    assert (folder / "haproxy.cfg").stat().st_ino == inode
+    assert {path.name for path in folder.iterdir()} == {"haproxy.cfg", "domain2backend.map", "app2backend.map"}
+
+
+def test_drafts_of_another_text_are_not_used(folder):
+    subject, _ = applier(folder)
+    subject.apply(FIRST, subject.draft(SECOND))
+    assert on_disk(folder) == texts(FIRST)
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_files_that_lie_behind_what_was_written_ahead_are_replaced_all_the_same(folder):
+    """The files of live changes may be written after a draft that needed no new map was made."""
+    subject, _ = applier(folder)
+    subject.apply(FIRST)
+    drafts = subject.draft(FIRST)
+    subject.write(SECOND)
+    subject.apply(FIRST, drafts)
     assert on_disk(folder) == texts(FIRST)
 
 

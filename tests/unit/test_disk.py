@@ -136,3 +136,20 @@ def test_where_nobody_knows_what_haproxy_runs_nothing_is_written(disk, applier):
     disk.look(None, 1.0)
     disk.catch_up(None)
     assert (applier.written, disk.is_behind, disk.due_s) == ([], False, inf)
+
+
+def test_what_was_replaced_by_newer_files_is_not_written(disk, applier):
+    disk.changed(100.0)
+    disk.stand_still()
+    disk.replaced()
+    look_until_at_rest(disk, Document(1))
+    assert (applier.written, disk.is_behind, disk.due_s) == ([], False, inf)
+
+
+def test_nothing_is_being_written_when_it_stands_still(disk, applier):
+    applier.gate.clear()
+    disk.changed(100.0)
+    disk.look(Document(1), 100.0 + WRITE_AFTER_S)
+    threading.Timer(0.05, applier.gate.set).start()
+    disk.stand_still()
+    assert applier.written == [1]

@@ -116,3 +116,23 @@ def test_an_emptied_cluster_has_the_document_of_an_empty_one(argv):
     document = cluster.change(a=None, b=None)
     assert document.rendering().texts == rendered([], *argv).texts
     assert (document.domains.hash, document.app_ids.hash, document.listening) == (0, 0, 0)
+
+
+def test_texts_joined_of_a_copy_are_known_unless_something_has_changed():
+    cluster = Cluster(web("/a", 10001))
+    document, twin = cluster.decider.document, cluster.decider.document.copy()
+    document.learn_texts(twin)
+    joined = cluster.renderer.joined_documents
+    assert document.rendering() is twin.rendering()
+    assert cluster.renderer.joined_documents == joined
+    cluster.change(b=web("/b", 10002))
+    document.learn_texts(twin)
+    assert document.rendering().texts == cluster.texts_from_scratch()
+
+
+def test_backends_whose_connections_are_dear_are_known_while_they_are_there():
+    dear = {"HAPROXY_0_KEEP_CONNECTIONS": "true"}
+    cluster = Cluster(web("/a", 10001), web("/b", 10002, **dear))
+    assert cluster.decider.document.dear == {"b_10002"}
+    assert cluster.change(a=web("/a", 10001, **dear)).dear == {"a_10001", "b_10002"}
+    assert cluster.change(b=None).dear == {"a_10001"}

@@ -11,7 +11,7 @@ import pytest
 
 from fastlb import files
 from fastlb.errors import PublishError
-from fastlb.files import Archive, ArchiveName, publish, read_text, sweep
+from fastlb.files import Archive, ArchiveName, draft, publish, read_text, sweep
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,3 +167,19 @@ def test_sweep_removes_what_a_killed_run_left_and_nothing_else(tmp_path, monkeyp
     assert len(names(tmp_path)) == 3
     sweep(tmp_path)
     assert names(tmp_path) == [".hidden", "cfg"]
+
+
+def test_a_draft_changes_nothing_until_it_is_published_and_leaves_nothing_when_it_is_dropped(tmp_path):
+    publish(tmp_path / "cfg", "old")
+    made, other = draft(tmp_path / "cfg", "new"), draft(tmp_path / "cfg", "never")
+    assert read_text(tmp_path / "cfg") == "old"
+    made.publish()
+    for each in (made, other):
+        each.drop()
+    assert (read_text(tmp_path / "cfg"), names(tmp_path)) == ("new", ["cfg"])
+
+
+def test_a_draft_that_a_killed_run_left_is_swept(tmp_path):
+    draft(tmp_path / "cfg", "new")
+    sweep(tmp_path)
+    assert names(tmp_path) == []
