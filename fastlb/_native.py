@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,11 +25,13 @@ Program = tuple[Part, ...]
 ID_MODULUS = 32767
 COOKIE_DIGITS = 10
 MAX_PATH_CHARACTERS = 65_536  # of a health check
+DEEPEST_ELEMENT = 500
 CHECK_NUMBERS = ("timeoutSeconds", "intervalSeconds", "gracePeriodSeconds", "maxConsecutiveFailures")
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _UNCLEAN = re.compile(r"[^A-Za-z0-9-]")
+_NEXT_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+[{}\[\]]', re.DOTALL)
 
 
 def clean(text: str) -> str:
@@ -158,6 +161,25 @@ def is_ipv4(text: str) -> bool:
 def host_names(tasks: Iterable[Task]) -> set[str]:
     """Return the hosts of ``tasks`` that are names: neither missing nor IPv4 addresses."""
     return {task.host for task in tasks if task.host and not is_ipv4(task.host)}
+
+
+def object_end(data: bytes | bytearray, at: int) -> int:
+    """Return where the JSON object ends that begins at ``at``; -1 if none does, or none ends.
+
+    It looks at brackets and quotation marks alone, each once: what is between the two need not be JSON, but if JSON
+    begins with an object there, this is all of that. Of what is nested deeper than `DEEPEST_ELEMENT` it finds no end.
+    """
+    if not isinstance(data, bytes | bytearray):
+        raise TypeError(f"an object is looked for in bytes, not in {type(data).__name__}")
+    at, depth = index(at), 0
+    if not 0 <= at < len(data) or data[at] != ord("{"):
+        return -1
+    while depth <= DEEPEST_ELEMENT and (bracket := _NEXT_BRACKET.match(data, at)):
+        at = bracket.end()
+        depth += 1 if data[at - 1] in b"{[" else -1
+        if depth == 0:
+            return at
+    return -1
 
 
 def read_app(document: object, otherwise: Callable[[object], App]) -> App:

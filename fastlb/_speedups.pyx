@@ -12,6 +12,7 @@ parts, each in a file of its own:
     maps        map text and table hash
     events      the event stream, cut into events
     values      values of fastlb.model, and what is odd
+    elements    where an object ends in a JSON text
     reading     the JSON of an app to an App
     labels      the labels of an app as options of its services
     pairing     the tasks of an app paired with its service ports
@@ -33,6 +34,7 @@ include "_speedups_servers.pxi"
 include "_speedups_maps.pxi"
 include "_speedups_events.pxi"
 include "_speedups_values.pxi"
+include "_speedups_elements.pxi"
 include "_speedups_reading.pxi"
 include "_speedups_labels.pxi"
 include "_speedups_pairing.pxi"

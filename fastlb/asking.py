@@ -17,12 +17,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastlb.marks import Reading
+from fastlb.model import App
 from fastlb.reading import app_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-Document = dict[str, Any]
+Document = App | dict[str, Any]
+"""One app of an answer: read, or its JSON."""
 
 SUB_RESOURCES = ("/restart", "/tasks", "/versions")
 """Ids that end like this cannot be asked for alone."""
@@ -96,7 +98,7 @@ class Asking:
 
     def answered(self, app_id: str, document: Document | None) -> float | None:
         """Take note of an answer about one app, which may be used; return when the app was first marked."""
-        if self._everything_asked and (document is None or document.get("id") == app_id):
+        if self._everything_asked and (document is None or app_id_of(document) == app_id):
             self._answered_since[app_id] = document
         return self._end(app_id)
 

@@ -36,6 +36,7 @@ from fastlb.marathon import EventStream, MarathonClient
 from fastlb.marathon_settings import read_marathon
 from fastlb.old_workers import OldWorkers
 from fastlb.rate_limit import Turns
+from fastlb.reading import read_again
 from fastlb.reconcile import Hands, Reconciler
 from fastlb.render import Renderer
 from fastlb.resolver import Resolver
@@ -90,7 +91,7 @@ def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     renderer = Renderer(catalogue, rules, read_limits(args))
     decider = Decider(store, renderer, rules)
     marathon = read_marathon(args, environ)
-    client = MarathonClient(marathon)
+    client = MarathonClient(marathon, read_again)
     fetcher = Fetcher(client, Asking(settings.bulk_threshold), inbox)
     history, board, journal = History(), Board(), Journal(Path(named) if (named := environ.get(JOURNAL)) else None)
     tools = Tools(

@@ -16,16 +16,18 @@ from fastlb.supervisor_link import HAProxyExited, HAProxyStarted
 
 if TYPE_CHECKING:
     from fastlb.marks import Reading
+    from fastlb.model import App
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A full answer of Marathon: the elements of its ``apps``; what it cost in ``seconds`` and ``received_bytes``.
+    """A full answer of Marathon: the elements of its ``apps``, read or as JSON if they cannot be; what it cost in
+    ``seconds`` and ``received_bytes``.
 
     ``marked_at_s``: when the first event that asked for it arrived (monotonic seconds), None without any.
     """
 
-    documents: list[dict[str, Any]]
+    documents: list[App | dict[str, Any]]
     seconds: float
     received_bytes: int
     marked_at_s: float | None = None
@@ -33,9 +35,9 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class AppsFetched:
-    """Answers about single apps, by id; None stands for an app that is not there."""
+    """Answers about single apps, by id, in the same forms; None stands for an app that is not there."""
 
-    answers: dict[str, dict[str, Any] | None]
+    answers: dict[str, App | dict[str, Any] | None]
     seconds: float
     received_bytes: int
     marked_at_s: float | None = None

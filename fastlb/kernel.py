@@ -33,6 +33,7 @@ fill_each = _twin.fill_each
 host_names = _twin.host_names
 is_ipv4 = _twin.is_ipv4
 map_text = _twin.map_text
+object_end = _twin.object_end
 outline = _twin.outline
 plain_part = _twin.plain_part
 plain_services = _twin.plain_services

@@ -29,6 +29,18 @@ def read_app(document: object) -> App:
     return kernel.read_app(document, _read_app)
 
 
+def read_again(document: object, before: object) -> object:
+    """Return the App of ``document``: ``before`` itself if that equals it.
+
+    What cannot be read is returned as it is, for whoever asks `read_app` why.
+    """
+    try:
+        app = read_app(document)
+        return before if before == app else app
+    except Exception:  # noqa: BLE001 - one app must never cost the others anything
+        return document
+
+
 def _read_app(document: object) -> App:
     if not isinstance(document, dict):
         raise AppError(f"an entry of the apps is {_kind(document)}, not an object")
@@ -37,7 +49,9 @@ def _read_app(document: object) -> App:
 
 
 def app_id_of(document: object) -> str | None:
-    """Return the id that ``document`` gives itself, None if it has none that can be used."""
+    """Return the id that ``document``, read or not, gives itself; None if it has none that can be used."""
+    if isinstance(document, App):
+        return document.id
     value = document.get("id") if isinstance(document, dict) else None
     return value if isinstance(value, str) and 0 < len(value) <= MAX_WORD_CHARACTERS else None
 

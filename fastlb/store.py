@@ -122,7 +122,10 @@ class Store:
         return changes
 
     def take(self, documents: Sequence[Any], now_s: float) -> Taken:
-        """Replace everything by a full answer of Marathon, the elements of its ``apps``, at ``now_s`` (monotonic)."""
+        """Replace everything by a full answer of Marathon, the elements of its ``apps``, at ``now_s`` (monotonic).
+
+        They may have been read already, here and in the next: an App stands for its document.
+        """
         held_back_s = self._disbelief(documents, now_s)
         if held_back_s is not None:
             return Taken(frozenset(), held_back_s)
@@ -208,7 +211,8 @@ class Store:
         """Return the app of a document; the one of before if they are equal, or if the new one cannot be read."""
         known = self._apps.get(app_id) if app_id else None
         try:
-            app = read_app(document)
+            app = document if isinstance(document, App) else read_app(document)
+            is_same = known == app
         except AppError as error:
             problem = str(error)
         except Exception as error:  # noqa: BLE001 - one app must never cost the others anything
@@ -216,7 +220,7 @@ class Store:
         else:
             if app.id == app_id:
                 self._remember_health(app)
-                return known if known == app else app
+                return known if is_same else app
             problem = f"Marathon was asked for it and answered with app {app.id}"
         if known is None:
             note = Note(app_id or "without id", problem, mistake=True)

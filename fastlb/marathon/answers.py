@@ -51,7 +51,7 @@ def _document(answer: Answer) -> dict[str, Any]:
     return document
 
 
-def _why_no_json(body: bytes, error: orjson.JSONDecodeError) -> str:
+def _why_no_json(body: bytes | bytearray, error: orjson.JSONDecodeError) -> str:
     size = f"({len(body)} bytes)"
     if not body.strip():
         return "an empty answer"

@@ -1,9 +1,9 @@
 """Asking Marathon what its apps are, at whichever endpoint answers properly.
 
-It must not know what an app is: it hands on the JSON that it got. Data flows: what is asked for -> each endpoint in
-turn, the one that worked last first -> the part of its answer that was asked for. Everything asked for goes its own
-way, so that nothing waits for anything else; an answer that is not what it should be counts as no answer, and the
-next endpoint is asked.
+It must not know what an app is: it hands on the JSON that it got, or what it was told to make of it. Data flows: what
+is asked for -> each endpoint in turn, the one that worked last first -> the part of its answer that was asked for.
+Everything asked for goes its own way, so that nothing waits for anything else; an answer that is not what it should be
+counts as no answer, and the next endpoint is asked.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from fastlb.errors import LoginError, MarathonAnswerError, MarathonError, MarathonUnreachable
-from fastlb.marathon.answers import all_apps, one_app
+from fastlb.marathon.answers import one_app
+from fastlb.marathon.elements import Elements
 from fastlb.marathon.http import MOST_AT_ONCE, Answer, Http
 from fastlb.marathon.transfer import TICK_S, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from fastlb.marathon.config import MarathonConfig
     from fastlb.marathon.http import Exchange, Outcome
 
 log = logging.getLogger(__name__)
+
+Json = dict[str, Any]
 
 #: COMPAT.md 2.3.
 HEADERS = ("Accept: application/json", "Content-Type: application/json", "User-Agent: marathon-lb")
@@ -41,8 +44,8 @@ LOGIN_PAUSE_S = 1.0
 class Told(NamedTuple):
     """What came of asking for one app, or for all of them when `app_id` is None.
 
-    `content` is the JSON of the app (None: Marathon has none of that id), or the list of all; it means nothing when
-    there is a `failure`, which names each endpoint with its reason.
+    `content` is what was made of the app (None: Marathon has none of that id), or the list of all; it means nothing
+    when there is a `failure`, which names each endpoint with its reason.
     """
 
     app_id: str | None
@@ -63,14 +66,22 @@ class _Ask:
     reasons: dict[str, str] = field(default_factory=dict)
 
 
-class MarathonClient:
-    """Reads apps; for use by one thread at a time, but for `wake`, `urls`, `url` and `leader`."""
+def _as_it_is(document: Json, _before: Any) -> Json:
+    return document
 
-    def __init__(self, config: MarathonConfig) -> None:
+
+class MarathonClient:
+    """Reads apps; for use by one thread at a time, but for `wake`, `urls`, `url` and `leader`.
+
+    `read` makes of an app's JSON what is told of it; it gets along what it made last of the same id, None at first.
+    """
+
+    def __init__(self, config: MarathonConfig, read: Callable[[Json, Any], Any] = _as_it_is) -> None:
         self.leader = ""
         """Who is Marathon's leader, as the last usable answer said (MARATHON.md 1.6); empty if none said."""
         self._login = config.login
         self._selector = config.selector
+        self._elements = Elements(read, config.selector.selects if config.selector else lambda _: True)
         self.urls = config.urls
         self._urls = list(config.urls)
         self._http = Http(config.tls, connect_timeout_s=config.connect_timeout_s, read_timeout_s=config.read_timeout_s)
@@ -106,7 +117,7 @@ class MarathonClient:
         """Have a wait of `told` end at once; any thread may ask for it."""
         self._http.wake()
 
-    def apps(self) -> list[dict[str, Any]]:
+    def apps(self) -> list[Any]:
         """Read all apps with their tasks, in no particular order (MARATHON.md 1.1); nothing else may be asked for.
 
         Raises:
@@ -203,13 +214,11 @@ class MarathonClient:
 
     def _read(self, app_id: str | None, answer: Answer) -> Any:
         """Take what was asked for out of an answer, without the apps that are not selected."""
-        selector = self._selector
         if app_id is None:
-            apps = all_apps(answer)
-            return [app for app in apps if selector.selects(app)] if selector else apps
-        app = one_app(answer)
+            return self._elements.everything(answer)
+        selector, app = self._selector, one_app(answer)
         if app is None or selector is None or selector.selects(app):
-            return app
+            return self._elements.one(app_id, app)
         if selector.misses(app) and app_id not in self._missed:
             self._missed.add(app_id)
             log.warning("app %s is not read: %s does not select it (--select-by-group)", app_id, selector.expression)

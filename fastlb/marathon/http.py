@@ -37,7 +37,7 @@ class Answer:
 
     status: int
     headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes = field(repr=False)
+    body: bytes | bytearray = field(repr=False)
     seconds: float
     url: str
 
@@ -197,11 +197,11 @@ class Exchange:
         self._last_byte_s = time.monotonic()
 
     def answer(self) -> Answer:
-        """Give what came, whole."""
+        """Give what came, whole; nothing comes any more."""
         return Answer(
             status=self._head.status,
             headers=tuple(self._head.headers),
-            body=bytes(self._body),
+            body=self._body,
             seconds=self.curl.getinfo(pycurl.TOTAL_TIME),
             url=self.curl.getinfo(pycurl.EFFECTIVE_URL),
         )

@@ -8,6 +8,7 @@ from fastlb import reading
 from fastlb.decision import Decider
 from fastlb.errors import AppError, MarathonAnswerError
 from fastlb.marathon.answers import all_apps, one_app
+from fastlb.marathon.elements import Elements
 from fastlb.marathon.http import Answer
 from fastlb.store import Store
 from tests.fakes.apps import app, renderer_of, rules_of, task
@@ -31,6 +32,7 @@ RULES, RENDERER = rules_of(), renderer_of()
 def check(data: bytes) -> None:
     """All of ``data`` is the body of the answer."""
     answer = Answer(200, (), data, 0.0, "http://marathon")
+    _cut(answer)
     documents = []
     for read in (all_apps, one_app):
         try:
@@ -42,6 +44,14 @@ def check(data: bytes) -> None:
         agreed(reading.read_app, document, allowed=(AppError,))
     if documents:
         _decide(documents)
+
+
+def _cut(answer: Answer) -> None:
+    """What is cut into its elements, new ones and known ones, is what is parsed as a whole."""
+    whole = agreed(all_apps, answer, allowed=(MarathonAnswerError,))
+    elements = Elements(lambda document, _: document, lambda _: True)
+    for _ in range(2):
+        assert repr(agreed(elements.everything, answer, allowed=(MarathonAnswerError,))) == repr(whole)
 
 
 def _decide(documents: list[object]) -> None:

@@ -89,7 +89,11 @@ services = st.builds(
     indexed_ports=mostly(st.none() | st.lists(ints, max_size=2)),
 )
 
+cuttable = st.lists(st.sampled_from([b"{", b"}", b"[", b"]", b'"', b"\\", b'"a"', b":", b"\n", b"\xff", b"{" * 300]))
+cuttable_bytes = cuttable.map(lambda pieces: b"{" + b"".join(pieces))
+
 ARGUMENTS = {
+    "object_end": (mostly(cuttable_bytes | cuttable_bytes.map(bytearray)), mostly(st.integers(-1, 5))),
     "clean": (mostly(texts),),
     "fill": (mostly(programs), mostly(values)),
     "server_name": (mostly(addresses), mostly(addresses), mostly(ints)),

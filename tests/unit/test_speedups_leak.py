@@ -56,6 +56,7 @@ ARGUMENTS = {
     "table_hash": ([("a.example", "a_10000"), ("é.example", "b_10001")],),
     "is_ipv4": ("127.0.0.1",),
     "host_names": ((*APP.tasks, APP.tasks[0]._replace(host="agent")),),
+    "object_end": (b'{"a":[{"b":"\\\\"}]}', 0),
     "read_app": (DOCUMENT, fail),
     "services_of": (APP, *SURROUNDINGS, fail),
     "plain_services": (APP, Rules(("external",)), Surroundings(), LABELS, SKIPPED_STATES),
@@ -94,6 +95,7 @@ WRONG = {
     "host_names": ([*APP.tasks, None],),
     "fill_each": ((("a", (0,)), ((1,), "b")), ("x",)),
     "check_values": (SERVICE._replace(servers=()),),
+    "object_end": ("{}", 0),
     "read_app": (ODD_DOCUMENT, fail),
     "services_of": (APP, Rules(("external",)), None, Surroundings(), LABELS, SKIPPED_STATES, fail),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from fastlb.store import Store
@@ -140,3 +141,12 @@ def test_a_verdict_that_marathon_forgot_is_remembered_while_the_task_is_there():
     assert store.known_alive == {"task.1"}
     store.take([app("/a", healthChecks=[CHECK], tasks=[task(2)])], 2.0)
     assert store.known_alive == frozenset()
+
+
+def test_labels_too_deep_to_be_compared_cost_that_app_alone():
+    def deep():
+        return app("/deep") | {"labels": {"x": orjson.loads(b"[" * 1010 + b"]" * 1010)}}
+
+    store = taken(deep(), app("/a"))
+    found = store.take([deep(), app("/a", [10001])], 1.0)
+    assert (found.changed, [note.app_id for note in store.notes]) == ({"/a"}, ["/deep"])
