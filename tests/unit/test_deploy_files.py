@@ -110,6 +110,13 @@ def test_an_app_is_one_of_its_kind_on_its_machine_and_holds_the_ports_that_it_li
     assert app["acceptedResourceRoles"] == ["slave_public" if name == "external" else "*"]
 
 
+def test_all_of_them_log_what_is_for_production():
+    of_the_unit = dict(word.split("=", 1) for key, value in UNIT if key == "Environment" for word in value.split())
+    for environment in (*(app["env"] for app in APPS.values()), SERVICES["fastlb"]["environment"], of_the_unit):
+        assert environment.keys() <= VARIABLES | OF_THE_ENTRY
+        assert environment["FASTLB_LOG_LEVEL"] == "INFO"
+
+
 @pytest.mark.parametrize("name", ["external", "internal"])
 def test_an_app_is_checked_where_it_says_whether_it_is_ready(name):
     app = APPS[name]
