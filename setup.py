@@ -51,7 +51,7 @@ speedups = Extension(
     "fastlb._speedups",
     ["fastlb/_speedups.pyx"],
     # Built anew when one of these changes; a source distribution holds them because they are named here.
-    depends=sorted(map(str, Path("fastlb").glob("_speedups_*.pxi"))),
+    depends=sorted(str(path) for kind in ("pxi", "h") for path in Path("fastlb").glob(f"_speedups_*.{kind}")),
     optional=wish != "1",
     extra_compile_args=COMPILE,
     extra_link_args=CHECKS if sanitize else [],

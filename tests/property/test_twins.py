@@ -8,6 +8,7 @@ import random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck as Health
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,11 +166,39 @@ def test_both_twins_cut_the_same_events(compiled, bound, pieces):
 
 def test_digests_are_right_whatever_the_length_of_the_name(kernel_twin):
     for length in range(200):
-        name = "x" * length
-        assert kernel_twin.cookie(name) == hashlib.sha1(name.encode()).hexdigest()[:10]
-        assert kernel_twin.server_id(name, set()) == int(hashlib.sha256(name.encode()).hexdigest(), 16) % 32767
-        wanted = hashlib.sha256(length.to_bytes(8, "big") + name.encode() + b"value").hexdigest()[:32]
-        assert kernel_twin.entry_hash(name, "value") == int(wanted, 16)
+        check_digests(kernel_twin, "x" * length)
+
+
+def check_digests(twin, name):
+    assert twin.cookie(name) == hashlib.sha1(name.encode()).hexdigest()[:10]
+    assert twin.server_id(name, set()) == int(hashlib.sha256(name.encode()).hexdigest(), 16) % 32767
+    wanted = hashlib.sha256(len(name).to_bytes(8, "big") + name.encode() + b"value").hexdigest()[:32]
+    assert twin.entry_hash(name, "value") == int(wanted, 16)
+
+
+@pytest.fixture(params=[False, True], ids=["plain C", "by the processor"])
+def digests(request, compiled):
+    """Have digests computed in one of the ways; skips where the processor has no instructions for them."""
+    used = compiled._use_processor(request.param)
+    try:
+        if used is not request.param:
+            pytest.skip("this processor has no instructions for SHA-1 and SHA-256")
+        yield compiled
+    finally:
+        compiled._use_processor(True)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[Health.function_scoped_fixture])
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_digests_are_those_of_hashlib_in_each_way(digests, name, value):
+    assert digests.cookie(name) == _native.cookie(name)
+    assert digests.server_id(name, {7}) == _native.server_id(name, {7})
+    assert digests.entry_hash(name, value) == _native.entry_hash(name, value)
+
+
+def test_digests_of_every_length_are_those_of_hashlib_in_each_way(digests):
+    for length in range(300):
+        check_digests(digests, random.Random(length).randbytes(length).hex()[:length])
 
 
 def test_a_table_has_one_hash_in_any_order_and_it_follows_changes(kernel_twin):
