@@ -34,17 +34,15 @@ class ServerStates:
 
     def __init__(self, paths: Paths) -> None:
         self._paths = paths
-        self._saved_s = -inf
+        self._asked_s = -inf
 
     def save(self) -> None:
-        """Save them, unless that was done just now; a failure costs only their health."""
-        if monotonic() - self._saved_s < FRESH_S:
+        """Save them, unless that was tried just now; a failure costs only their health."""
+        if monotonic() - self._asked_s < FRESH_S:
             return
-        asked_s = monotonic()
         try:
             state = RuntimeApi(self._paths.runtime_socket, TIMEOUT_S).servers_state()
             publish(self._paths.server_state, for_next_worker(state, {}))
         except (RuntimeApiError, PublishError) as error:
             log.debug("server states are not carried over to the next worker: %s", error)
-        else:
-            self._saved_s = asked_s
+        self._asked_s = monotonic()

@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 QUESTION_TIMEOUT_S = 5.0
 ENDED_WITHIN_S = 2.0
 LOOK_EVERY_S = 0.02
+PROMPT_S = 0.5
+"""A worker that answers within it hands over its listeners in time: it has 1 s, on every version from 2.6 to 3.4."""
+PATIENCE_S = 5.0
+"""For so long a reload waits for a worker that does not."""
 
 
 class Loader(Protocol):
@@ -87,6 +91,7 @@ class SupervisedHAProxy:
     def reload(self) -> ReloadOutcome:
         """Have it load the files on disk, even if it runs them already."""
         self._states.save()
+        self._wait_for_a_prompt_worker()
         stamps = self._files.stamps()
         master_pid = self._link.haproxy_pid
         through, master = self._through, self._master
@@ -100,6 +105,21 @@ class SupervisedHAProxy:
     def confirm(self) -> None:
         """Take note that HAProxy was changed live to what is on disk, so that a new controller need not reload."""
         self._mark(self._files.stamps())
+
+    def _wait_for_a_prompt_worker(self) -> None:
+        """Wait until the worker answers at once, for a while: on a machine that has no time it would hand over nothing.
+
+        Then the next one listens anew, and who waits to be accepted by the old one is reset.
+        """
+        deadline_s = monotonic() + PATIENCE_S
+        while (asked_s := monotonic()) < deadline_s:
+            try:
+                self._master.ask_serving("show info")
+            except RuntimeApiError as error:
+                log.debug("whether HAProxy's worker answers at once is not known: %s; it is reloaded", error)
+                return
+            if monotonic() - asked_s < PROMPT_S:
+                return
 
     def _seen_to_live(self, master_pid: int | None, outcome: ReloadOutcome) -> ReloadOutcome:
         """Return the outcome, not ok if HAProxy ended all the same: on what it has checked, a worker may still fail.

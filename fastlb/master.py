@@ -111,6 +111,10 @@ class Master:
         """
         return self._api.ask(f"@!{pid} {command}")
 
+    def ask_serving(self, command: str) -> str:
+        """The reply of the worker that serves. Raises RuntimeApiError."""
+        return self._api.ask(f"@1 {command}")
+
     def reload(self, timeout_s: float) -> ReloadOutcome:
         """Have it load the configuration anew; never raises, and never takes much longer than `timeout_s`.
 

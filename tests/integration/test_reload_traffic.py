@@ -25,6 +25,8 @@ pytestmark = pytest.mark.haproxy
 PAUSE_S = 0.04
 """Between two requests of one client: four clients send about a hundred a second."""
 PORT = 27000
+ASLEEP_S = 4.5
+"""Longer than the questions wait that are asked before a reload, so that only patience helps."""
 
 
 @dataclass
@@ -134,3 +136,21 @@ def test_no_request_fails_while_the_controller_is_killed_and_comes_back(cluster,
             cluster.wait_idle()
             door.wait_for_tasks(cluster, "web")
     assert (load.failures, load.answered > 0) == ([], True), door.log()
+
+
+def test_a_worker_that_does_not_answer_for_a_while_still_hands_its_listeners_to_the_next_one(cluster, door):
+    """It has 1 s for that; who waits to be accepted by one that has not is reset, so a reload waits for it to answer."""
+    door.up(cluster.url)
+    before, worker = door.now(), door.worker()
+    with Load(door, "web.test") as load:
+        until(lambda: load.answered > 0)
+        worker.suspend()
+        wakes = threading.Timer(ASLEEP_S, worker.resume)
+        wakes.start()
+        cluster.create_app(app("guest", PORT + 2))
+        door.wait_for("reload", before, ok=True)
+        wakes.join()
+        answered = load.answered
+        until(lambda: load.answered > answered + 20)
+    assert "Failed to get the sockets" not in door.log()
+    assert load.failures == [], door.log()
