@@ -9,19 +9,16 @@ more here, in the same form, since every reader is sent the same bytes.
 from __future__ import annotations
 
 import argparse
-import http.client
-import socket
-import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep, time
-from typing import NamedTuple, Self
-from urllib.parse import urlsplit
+from typing import NamedTuple
 
 from benchmarks.figures import Size
+from benchmarks.probes import Stream
 from benchmarks.programs import Fastlb, Simulator, own_address, until
 from benchmarks.stages import fetched_between
 from fastlb.marathon.stream import PATH
@@ -29,7 +26,6 @@ from fastlb.marathon.stream import PATH
 START_WITHIN_S = 300.0
 QUIET_WITHIN_S = 120.0
 QUIET_S = 3.0
-JOIN_WITHIN_S = 10.0
 PACE_S = 0.5
 """Between two changes, so that each of them is one of its own to every instance."""
 
@@ -72,34 +68,16 @@ class Cost(NamedTuple):
         return f"| {' | '.join(f'{value:,.2f}' if value < 10 else f'{value:,.0f}' for value in self)} |"
 
 
-class Stream:
-    """The event stream, read by a thread that only counts its bytes."""
+class Count(Stream):
+    """How much came on the stream that fastlb asks for."""
 
     def __init__(self, marathon: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(marathon).netloc, timeout=QUIET_WITHIN_S)
-        self._thread = threading.Thread(target=self._read, name="stream", daemon=True)
+        super().__init__(marathon, PATH, QUIET_WITHIN_S)
         self.received, self.events = 0, 0
 
-    def __enter__(self) -> Self:
-        self._connection.connect()
-        self._socket = self._connection.sock
-        self._connection.request("GET", PATH, headers={"Accept": "text/event-stream"})
-        self._answer = self._connection.getresponse()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join(JOIN_WITHIN_S)
-        self._answer.close()
-        self._connection.close()
-
-    def _read(self) -> None:
-        with suppress(OSError, ValueError, http.client.HTTPException):
-            for line in self._answer:
-                self.received += len(line)
-                self.events += line.startswith(b"event: ")
+    def _take(self, line: bytes) -> None:
+        self.received += len(line)
+        self.events += line.startswith(b"event: ")
 
 
 class Moment(NamedTuple):
@@ -120,7 +98,7 @@ def measure(instances: int, size: Size, changes: int, idle_s: float) -> Cost:
         ]
         for each in fleet:
             until(partial(_agrees, each), START_WITHIN_S, "agreement with Marathon")
-        stream = stack.enter_context(Stream(simulator.url))
+        stream = stack.enter_context(Count(simulator.url))
         _wait_for_quiet(fleet)
         begun = _moment(stream)
         _replace_tasks(simulator, changes)
@@ -130,7 +108,7 @@ def measure(instances: int, size: Size, changes: int, idle_s: float) -> Cost:
         return _cost(fleet, changes, begun, changed, _moment(stream))
 
 
-def _moment(stream: Stream) -> Moment:
+def _moment(stream: Count) -> Moment:
     return Moment(time(), stream.received, stream.events)
 
 

@@ -115,19 +115,18 @@ class HAProxyView:
         return self._socket
 
 
-class Events:
-    """The event stream, read by a thread: which events came, and when."""
+class Stream:
+    """The event stream, read by a thread that hands each line to `_take`; ``path`` asks for it."""
 
-    def __init__(self, marathon: str) -> None:
-        self._connection = http.client.HTTPConnection(urlsplit(marathon).netloc, timeout=REQUEST_WITHIN_S * 6)
-        self._seen: list[tuple[float, Event]] = []
-        self._thread = threading.Thread(target=self._read, name="events", daemon=True)
+    def __init__(self, marathon: str, path: str, quiet_within_s: float = REQUEST_WITHIN_S * 6) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(marathon).netloc, timeout=quiet_within_s)
+        self._path = path
+        self._thread = threading.Thread(target=self._read, name="stream", daemon=True)
 
     def __enter__(self) -> Self:
-        path = "/v2/events?plan-format=light&" + "&".join(f"event_type={kind}" for kind in KINDS)
         self._connection.connect()
         self._socket = self._connection.sock  # the connection forgets it once the answer has begun
-        self._connection.request("GET", path, headers={"Accept": "text/event-stream"})
+        self._connection.request("GET", self._path, headers={"Accept": "text/event-stream"})
         self._answer = self._connection.getresponse()
         self._thread.start()
         return self
@@ -138,6 +137,23 @@ class Events:
         self._thread.join(JOIN_WITHIN_S)
         self._answer.close()
         self._connection.close()
+
+    def _read(self) -> None:
+        with suppress(OSError, ValueError, http.client.HTTPException):
+            for line in self._answer:
+                self._take(line)
+
+    def _take(self, line: bytes) -> None:
+        raise NotImplementedError
+
+
+class Events(Stream):
+    """Which events came, and when."""
+
+    def __init__(self, marathon: str) -> None:
+        kinds = "&".join(f"event_type={kind}" for kind in KINDS)
+        super().__init__(marathon, f"/v2/events?plan-format=light&{kinds}")
+        self._seen: list[tuple[float, Event]] = []
 
     def forget(self) -> None:
         """Start anew."""
@@ -150,13 +166,11 @@ class Events:
                 return at_s
         return None
 
-    def _read(self) -> None:
-        with suppress(OSError, ValueError, http.client.HTTPException):
-            for line in self._answer:
-                if line.startswith(b"data: "):
-                    at_s, event = time(), json.loads(line.removeprefix(b"data: "))
-                    definition = event.pop("appDefinition", None) or {}
-                    self._seen.append((at_s, {"appId": definition.get("id"), **_flat(event)}))
+    def _take(self, line: bytes) -> None:
+        if line.startswith(b"data: "):
+            at_s, event = time(), json.loads(line.removeprefix(b"data: "))
+            definition = event.pop("appDefinition", None) or {}
+            self._seen.append((at_s, {"appId": definition.get("id"), **_flat(event)}))
 
 
 def _is(found: object, wanted: object) -> bool:

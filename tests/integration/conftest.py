@@ -34,3 +34,10 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDoor]:
     """A front door for one test, not started yet. Its folder has a short name, since sockets lie in it."""
     with front_door(tmp_path_factory.mktemp("door")) as closed:
         yield closed
+
+
+@pytest.fixture(scope="module")
+def closed_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FrontDoor]:
+    """A front door that the tests of one module share, once that module has started it."""
+    with front_door(tmp_path_factory.mktemp("door")) as closed:
+        yield closed

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fastlb.admin.client import ask_fastlb
-from tests.fakes.front_door import STATS_PORT, app, front_door, until
+from tests.fakes.front_door import STATS_PORT, app, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fastlb.simulator.server import SimulatedMarathon
     from tests.fakes.front_door import FrontDoor
 
@@ -41,15 +39,14 @@ def ask_json(door: FrontDoor, path: str) -> tuple[int, dict]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, cluster: SimulatedMarathon) -> Iterator[FrontDoor]:
+def shared(cluster: SimulatedMarathon, closed_door: FrontDoor) -> FrontDoor:
     """A front door with maps, behind which are an app with a password and one that is left out."""
     secret = {"HAPROXY_0_AUTH": "realm:me:hunter2", "HAPROXY_0_USERLIST_HEAD": "userlist user_{backend}\n"}
     secret["HAPROXY_0_USERLIST_HEAD"] += "  user {user} insecure-password {passwd}\n"
     cluster.load(
         [app("web", 24000), app("secret", 24001, labels=secret), app("bad", 24002, labels={"HAPROXY_0_PORT": "x"})]
     )
-    with front_door(tmp_path_factory.mktemp("admin")) as door:
-        yield door.up(cluster.url, "--haproxy-map")
+    return closed_door.up(cluster.url, "--haproxy-map")
 
 
 def test_the_configuration_is_what_haproxy_runs_and_shows_no_password(shared):
@@ -190,8 +187,7 @@ def test_beside_a_haproxy_that_somebody_else_runs_the_local_socket_answers(door,
     door.start(own_cluster.url, "--command", "true", "--reload-timeout", "1")
     local = door.folder / "run" / "local.sock"
     until(local.exists, said=door.log)
-    found = until(lambda: (answer := ask_fastlb(local, "/_fastlb/explain", app="/web"))[0] and answer[1])
-    assert found.startswith("app /web: exposed")
+    until(lambda: ask_fastlb(local, "/_fastlb/explain", app="/web")[1].startswith("app /web: exposed"), said=door.log)
 
 
 def test_without_a_controller_haproxy_says_so_and_goes_on_with_its_own_paths(door, own_cluster):

@@ -14,11 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from fastlb.admin.client import ask_fastlb
 from fastlb.runtime_api import RuntimeApi
 from fastlb.simulator.population import population
-from tests.fakes.front_door import HTTP_PORT, STATS_PORT, app, front_door, until
+from tests.fakes.front_door import HTTP_PORT, STATS_PORT, app, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import psutil
 
     from fastlb.simulator.server import SimulatedMarathon
@@ -54,10 +52,9 @@ def scraped(door: FrontDoor) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, cluster: SimulatedMarathon) -> Iterator[FrontDoor]:
+def shared(cluster: SimulatedMarathon, closed_door: FrontDoor) -> FrontDoor:
     cluster.load([app("web", 24000), app("bad", 24002, labels={"HAPROXY_0_PORT": "x"})])
-    with front_door(tmp_path_factory.mktemp("metrics")) as door:
-        yield door.up(cluster.url)
+    return closed_door.up(cluster.url)
 
 
 def test_what_is_there_is_told_through_haproxy(shared):

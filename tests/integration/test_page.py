@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from fastlb.simulator.faults import Fault
 from tests.fakes.browser import CHROMIUM, browser
-from tests.fakes.front_door import STATS_PORT, app, distort, front_door
+from tests.fakes.front_door import STATS_PORT, app, distort
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, cluster: SimulatedMarathon) -> Iterator[FrontDoor]:
+def shared(cluster: SimulatedMarathon, closed_door: FrontDoor) -> FrontDoor:
     """A front door with three apps, one of them left out, and one whose id and labels want to do harm."""
     cluster.load(
         [
@@ -50,8 +50,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, cluster: SimulatedMarathon)
         ]
     )
     distort(cluster, "/hostile", lambda document: document.update(id=HOSTILE_ID))
-    with front_door(tmp_path_factory.mktemp("page")) as door:
-        yield door.up(cluster.url, "--haproxy-map")
+    return closed_door.up(cluster.url, "--haproxy-map")
 
 
 class Looker:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.front_door import app, front_door, until
+from tests.fakes.front_door import app, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,12 +99,11 @@ def at_a_terminal(run_dir: Path, rows: int = 24, columns: int = 80) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, cluster: SimulatedMarathon) -> Iterator[FrontDoor]:
+def shared(cluster: SimulatedMarathon, closed_door: FrontDoor) -> FrontDoor:
     """A front door behind which is an app that is left out, whose label would do something to a terminal."""
     labels = {"HAPROXY_0_VHOST": f"evil{HOSTILE}.test", "HAPROXY_0_PORT": f"x{HOSTILE}"}
     cluster.load([app("web", 24100), app("evil", 24101, labels=labels)])
-    with front_door(tmp_path_factory.mktemp("top")) as door:
-        yield door.up(cluster.url)
+    return closed_door.up(cluster.url)
 
 
 def once(run_dir: Path, **environ: str) -> subprocess.CompletedProcess[str]:
