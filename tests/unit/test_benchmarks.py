@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from benchmarks import cases, page
+from benchmarks import cases, floods, page
 from benchmarks.changes import Moments
 from benchmarks.figures import Row, Rows, Size, single, spread
 from benchmarks.gates import gates
@@ -56,6 +58,22 @@ def test_counts_of_the_whole_program_are_gates():
         single("failed requests", SMALL, "marathon-lb", "requests", 7),
     ]
     assert failing(rows) == ["requests for single apps per task event, 1000x3", "failed requests, 1000x3"]
+
+
+def flooded(**changed: float) -> list[str]:
+    """Gates that fail if changes take 5 ms without a flood, 20 ms with any, 6 ms with a scrape, but for ``changed``."""
+    times_ms = {None: 5.0, floods.SCRAPE: 6.0} | {each: 20.0 for each in (*floods.OURS, floods.HARMLESS)}
+    times_ms |= {next(flood for flood in floods.FLOODS if flood.path == path): ms for path, ms in changed.items()}
+    found = {each: floods.Found([0.0, ms, 9999.0], Counter()) for each, ms in times_ms.items()}
+    assert floods.table(found).count("\n") == len(found) + 1
+    return [gate.what for gate in floods.gates(found) if not gate.holds]
+
+
+def test_a_flood_that_costs_fastlb_much_fails_its_gate_and_one_that_costs_haproxy_as_much_does_not():
+    assert flooded() == []
+    assert flooded(**{"/_haproxy_health_check": 100.0}) == []
+    (failed,) = flooded(**{"/_haproxy_getconfig": 100.0})
+    assert "_haproxy_getconfig" in failed
 
 
 def test_equal_sizes_give_equal_clusters_and_whole_events():
