@@ -62,7 +62,7 @@ def test_counts_of_the_whole_program_are_gates():
 
 def flooded(**changed: float) -> list[str]:
     """Gates that fail if changes take 5 ms without a flood, 20 ms with any, 6 ms with a scrape, but for ``changed``."""
-    times_ms = {None: 5.0, floods.SCRAPE: 6.0} | {each: 20.0 for each in (*floods.OURS, floods.HARMLESS)}
+    times_ms = {None: 5.0, floods.SCRAPE: 6.0} | dict.fromkeys((*floods.OURS, floods.HARMLESS), 20.0)
     times_ms |= {next(flood for flood in floods.FLOODS if flood.path == path): ms for path, ms in changed.items()}
     found = {each: floods.Found([0.0, ms, 9999.0], Counter()) for each, ms in times_ms.items()}
     assert floods.table(found).count("\n") == len(found) + 1
