@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from tests.container.transcript import Recorder
 from tests.fakes.front_door import APPID_PORT, HTTP_PORT, HTTPS_PORT, STATS_PORT, FrontDoor, until
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ GRACE_S = 10
 QUICK = ("--settle", "0.01", "--settle-max", "0.1", "--max-backoff", "0.2", "--log-level", "INFO")
 READ_ONLY = ("--read-only", "--tmpfs", "/run/haproxy:mode=1777", "--tmpfs", "/tmp:mode=1777")
 NOBODY = ("--user", "12345:12345", "--cap-drop", "all")
+RECORDER = Recorder()
 ONE_CAPABILITY = ("--cap-add", "NET_BIND_SERVICE")
 
 
@@ -51,7 +53,9 @@ def chosen_engine() -> str | Path:
 def engine(*words: str | Path, within_s: float = ENGINE_WITHIN_S) -> subprocess.CompletedProcess[str]:
     """Run the engine to its end."""
     command = [chosen_engine(), *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False, cwd=ROOT)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=within_s, check=False, cwd=ROOT)
+    RECORDER.did([str(word) for word in words], done.returncode, done.stdout + done.stderr)
+    return done
 
 
 def built_image() -> str:
@@ -64,7 +68,7 @@ def built_image() -> str:
     return "localhost/fastlb-under-test"
 
 
-@dataclass
+@dataclass(eq=False)
 class Container:
     """One container; ``door`` asks it over HTTP, as tests without a container do."""
 
@@ -87,14 +91,15 @@ class Container:
     def start(self, words: Sequence[str], *options: str, **environ: str) -> Container:
         """Start it in the background; its output stays with the engine until `log` asks for it."""
         variables = [f"--env={name}={value}" for name, value in {"PORTS": "80,443", **environ}.items()]
-        done = engine("run", "--detach", "--name", self.name, *options, *variables, self.image, *words)
+        host = ("--network", "host")
+        done = engine("run", "--detach", "--name", self.name, *host, *options, *variables, self.image, *words)
         assert done.returncode == 0, done.stderr
         return self
 
     def log(self) -> str:
-        """Return what it has said."""
+        """Return what it has said; what goes to standard error is said before it becomes fastlb."""
         done = engine("logs", self.name)
-        return done.stdout + done.stderr
+        return done.stderr + done.stdout
 
     def wait_for(self, text: str) -> str:
         """Wait until it has said this; return all it has said."""
@@ -118,7 +123,12 @@ class Container:
         return psutil.Process(int(self.state("Pid")))
 
     def tree(self) -> list[psutil.Process]:
-        """Return its processes."""
+        """Return its processes, and have them on record."""
+        tree = self._processes()
+        RECORDER.saw([(_depth(one, self.top()), words_of(one)) for one in tree])
+        return tree
+
+    def _processes(self) -> list[psutil.Process]:
         return [self.top(), *self.top().children(recursive=True)]
 
     def supervisor(self) -> psutil.Process:
@@ -128,16 +138,18 @@ class Container:
 
     def controller(self) -> psutil.Process:
         """Return the process that may crash."""
-        return until(lambda: next((one for one in self.tree() if "controller" in words_of(one)), None), said=self.log)
+        return until(
+            lambda: next((one for one in self._processes() if "controller" in words_of(one)), None), said=self.log
+        )
 
     def haproxies(self) -> list[psutil.Process]:
         """Return master and workers, of which the first is the master."""
-        return [one for one in self.tree() if name_of(one) == "haproxy" and "-c" not in words_of(one)]
+        return [one for one in self._processes() if name_of(one) == "haproxy" and "-c" not in words_of(one)]
 
     def zombies(self) -> list[psutil.Process]:
         """Return whoever has ended and was not reaped."""
         with contextlib.suppress(psutil.NoSuchProcess):
-            return [one for one in self.tree() if one.status() == psutil.STATUS_ZOMBIE]
+            return [one for one in self._processes() if one.status() == psutil.STATUS_ZOMBIE]
         return []
 
     def signal(self, number: signal.Signals) -> None:
@@ -153,6 +165,14 @@ class Container:
         """Leave nothing behind."""
         if engine("rm", "--force", self.name).returncode:
             engine("rm", "--force", self.name)
+
+
+def _depth(process: psutil.Process, top: psutil.Process) -> int:
+    """Return how far below the first process of the container it is; 0 for one that is gone."""
+    with contextlib.suppress(psutil.Error):
+        parents = process.parents()
+        return parents.index(top) + 1 if top in parents else 0
+    return 0
 
 
 def words_of(process: psutil.Process) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import socket
 import ssl
@@ -10,8 +11,10 @@ import pytest
 import trustme
 
 from fastlb.simulator.server import SimulatedMarathon
+from fastlb.simulator.settings import SimulatorSettings
 from tests.container.stage import NOBODY, words_of
 from tests.fakes.front_door import HTTPS_PORT, STATS_PORT, app, until
+from tests.fakes.marathon_http import FakeMarathon, json_answer
 from tests.integration.test_admin import ask
 from tests.integration.test_old_head import PATHS, old_head
 
@@ -83,6 +86,33 @@ def test_templates_of_the_sandbox_are_used(container, cluster):
     assert "x-sandbox" in ask(container.door, "/_haproxy_getconfig")[2]
 
 
+def test_a_reload_command_of_ones_own_is_run_at_each_reload(container):
+    script = container.folder / "mine.sh"
+    script.write_text('#!/bin/sh\necho "$1" >> /tmp/reloads\nexec /marathon-lb/reload_haproxy.sh\n')
+    script.chmod(0o755)
+    volume = f"--volume={container.folder}:/mnt/mesos/sandbox:ro"
+    with SimulatedMarathon() as marathon:
+        marathon.load([app("web", 24000)])
+        words = [*container.words(marathon.url), "--command", "/mnt/mesos/sandbox/mine.sh done"]
+        container.start(words, volume).serving("web.test")
+        marathon.create_app(app("late", 24001))
+        container.serving("late.test")
+        assert container.execute("cat", "/tmp/reloads").stdout == "done\n"
+        assert container.execute("/marathon-lb/reload_haproxy.sh").returncode == 0
+        until(lambda: container.execute("cat", "/tmp/reloads").stdout == "done\ndone\n", 60, said=container.log)
+    assert "this command reloads it" in container.log()
+
+
+def test_a_reload_command_that_reloads_nothing_is_said(container):
+    with SimulatedMarathon() as marathon:
+        marathon.load([app("web", 24000)])
+        words = [*container.words(marathon.url), "--max-reload-retries", "1", "--reload-interval", "0.5"]
+        container.start([*words, "-c", "sv reload haproxy"]).serving("web.test")
+        marathon.create_app(app("late", 24001))
+        container.wait_for("'sv reload haproxy' did not reload it: it cannot be started: No such file or directory")
+        assert container.door.status("web.test") == 200
+
+
 def test_polling_finds_a_new_app(container):
     with SimulatedMarathon() as marathon:
         marathon.load([app("web", 24000)])
@@ -91,6 +121,18 @@ def test_polling_finds_a_new_app(container):
         marathon.load([app("late", 24001)])
         container.serving("late.test")
         assert "hunter2" not in str([words_of(one) for one in container.tree()])
+
+
+def test_credentials_of_vault_are_used_and_seen_by_nobody(container):
+    secret = {"data": {"user": "me", "pass": "hunter2"}}
+    basic = "Basic " + base64.b64encode(b"me:hunter2").decode()
+    with FakeMarathon() as vault, SimulatedMarathon(SimulatorSettings(authorization=basic)) as marathon:
+        vault.answers["/v1/secret/lb"] = json_answer(secret)
+        marathon.load([app("web", 24000)])
+        names = {"VAULT_TOKEN": "t0ken", "VAULT_HOST": "vault", "VAULT_PORT": "8200", "VAULT_PATH": "secret/lb"}
+        url = f"{vault.url}/v1/secret/lb"
+        container.start(container.words(marathon.url), VAULT_URL=url, **names).serving("web.test")
+    assert "hunter2" not in str([words_of(one) for one in container.tree()]) + container.log()
 
 
 def test_as_a_mesos_task_it_binds_and_shows_what_libprocess_says(container, cluster):
@@ -141,7 +183,7 @@ def test_a_broken_template_of_the_sandbox_is_named(container, cluster):
 def test_a_port_that_is_taken_is_named_and_served_when_it_is_free(container, cluster):
     with socket.create_server((container.address, STATS_PORT)):
         container.start(container.words(cluster.url))
-        container.wait_for(f"{container.address}:{STATS_PORT}")
+        container.wait_for(f"{container.address}:{STATS_PORT} cannot be listened on")
     container.serving("web.test")
 
 
