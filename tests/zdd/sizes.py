@@ -1,6 +1,6 @@
 """How much the tests of this folder do, and what came of it: one table, printed at the end of a run.
 
-``ZDD_PAGE`` names the page whose table it is to replace, if that is wanted.
+``ZDD_PAGE`` names the page whose table is to get these rows, if that is wanted.
 """
 
 from __future__ import annotations
@@ -104,10 +104,11 @@ class Table:
         return [f"| {' | '.join(row)} |" for row in cells]
 
     def replace_in(self, page: str) -> str:
-        """Return a page with this table in the place of the one with the same first column."""
-        before, _, rest = page.partition(f"\n| {COLUMNS[0]} |")
-        assert rest, "the page has no such table"
-        return f"{before}\n{chr(10).join(self.lines())}\n\n{rest.partition(f'{chr(10)}{chr(10)}')[2]}"
+        """Return a page with these rows in its table in the place of its own of the same name; all others stay."""
+        start = page.index(f"| {COLUMNS[0]} | {COLUMNS[1]} |")
+        end = page.index("\n\n", start)
+        rows = {tuple(line.split(" | ")[:2]): line for line in [*page[start:end].splitlines(), *self.lines()]}
+        return f"{page[:start]}{chr(10).join(rows.values())}{page[end:]}"
 
 
 TABLE = Table()
