@@ -106,7 +106,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _taken(words: Sequence[str], keeps: tuple[str, ...] = ()) -> tuple[argparse.Namespace, list[str]]:
     """Return the flags that are not passed on as words, and all other words in their order."""
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = _Parser(add_help=False)
     for name in ("ssl_certs", *SECRETS, "command"):
         if name not in keeps:
             short = ("-c",) if name == "command" else ()

@@ -84,6 +84,7 @@ class TestCertificates:
     [
         ("--auth-credentials", "FASTLB_AUTH_CREDENTIALS"),
         ("--dcos-auth-credentials", "FASTLB_DCOS_AUTH_CREDENTIALS"),
+        ("--auth-cred", "FASTLB_AUTH_CREDENTIALS"),
     ],
 )
 def test_credentials_leave_the_words(flag, variable):
@@ -124,7 +125,8 @@ class TestReloadCommand:
         assert len(start.said) == 1
 
     @pytest.mark.parametrize(
-        ("words", "environ"), [(("-c", "/mine.sh -x"), {}), ((), {"FASTLB_COMMAND": "/mine.sh -x"})]
+        ("words", "environ"),
+        [(("-c", "/mine.sh -x"), {}), (("--comm=/mine.sh -x",), {}), ((), {"FASTLB_COMMAND": "/mine.sh -x"})],
     )
     def test_another_one_reloads_the_haproxy_that_fastlb_runs_and_that_is_said(self, words, environ):
         start = started("sse", *words, "--dry", **environ)
