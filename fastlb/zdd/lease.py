@@ -98,8 +98,8 @@ class Lease:
     def _take(self) -> None:
         """Create the lock, or take it over from somebody who is gone."""
         first, since_s = self._holder(), monotonic()
+        holder = first
         while True:
-            holder = self._holder()
             silent = monotonic() - since_s > SILENT_S
             if holder is None:
                 if self._create():
@@ -115,6 +115,7 @@ class Lease:
             elif holder.is_alive or holder != first:
                 raise ZddError(Code.TAKEN, f"another run of zdd is at work: {holder} holds {self._app_id}")
             sleep(LOOK_S)
+            holder = self._holder()
 
     def _create(self) -> bool:
         """Whether the lock could be made; not if somebody was faster."""
