@@ -31,7 +31,8 @@ CHECK_NUMBERS = ("timeoutSeconds", "intervalSeconds", "gracePeriodSeconds", "max
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 _UNCLEAN = re.compile(r"[^A-Za-z0-9-]")
-_NEXT_BRACKET = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+[{}\[\]]', re.DOTALL)
+_REST_OF_STRING = rb'[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_NEXT_BRACKET = re.compile(rb'[^"{}\[\]]*+(?:"' + _REST_OF_STRING + rb'[^"{}\[\]]*+)*+[{}\[\]]', re.DOTALL)
 
 
 def clean(text: str) -> str:

@@ -54,7 +54,19 @@ cdef const unsigned char *_object_end(const unsigned char *at, const unsigned ch
 
 
 cdef inline const unsigned char *_string_end(const unsigned char *at, const unsigned char *end) noexcept:
-    """Return what follows the string whose first character is at ``at``; the end if it does not end."""
-    while at < end and at[0] != c'"':
-        at += 2 if at[0] == c"\\" else 1
-    return min(at + 1, end)
+    """Return what follows the string whose first character is at ``at``; the end if it does not end.
+
+    A quotation mark ends it but after an odd number of backslashes. None of these is counted twice.
+    """
+    cdef const unsigned char *quote
+    cdef const unsigned char *first = at
+    while True:
+        quote = <const unsigned char *>memchr(first, c'"', end - first)
+        if quote is NULL:
+            return end
+        at = quote
+        while at > first and at[-1] == c"\\":
+            at -= 1
+        if (quote - at) % 2 == 0:
+            return quote + 1
+        first = quote + 1
