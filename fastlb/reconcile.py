@@ -215,7 +215,8 @@ class Reconciler:
             self._rollout.haproxy_exited()
             if said := self._crash_loop.ended(monotonic(), self._decider.store.apps):
                 log.error("%s", said)
-                self._reconcile_soon(None)
+                if self._decider.store.complete:
+                    self._reconcile_soon(None)
 
     def _on_signal(self, number: int) -> None:
         if number == signal.SIGHUP:

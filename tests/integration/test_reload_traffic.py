@@ -139,7 +139,7 @@ def test_no_request_fails_while_the_controller_is_killed_and_comes_back(cluster,
 
 
 def test_a_worker_that_does_not_answer_for_a_while_still_hands_its_listeners_to_the_next_one(cluster, door):
-    """It has 1 s for that; who waits to be accepted by one that has not is reset, so a reload waits for it to answer."""
+    """It has 1 s for that, else who waits to be accepted by it is reset; so a reload waits until it answers."""
     door.up(cluster.url)
     before, worker = door.now(), door.worker()
     with Load(door, "web.test") as load:
