@@ -31,6 +31,7 @@ class Maker:
 
     def __init__(self) -> None:
         garbage.look_on_demand()
+        garbage.give_back_large_blocks()
         args = build_parser().parse_args(ARGV)
         self._rules = read_rules(args, {})
         self._catalogue = read_catalogue(args, {}, None, read_paths(args))

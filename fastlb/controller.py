@@ -79,6 +79,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def run_controller(args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Run the loop until it is told to end; return the exit code. Raises UsageError before anything is touched."""
     garbage.look_on_demand()
+    garbage.give_back_large_blocks()
     settings = read_settings(args)
     haproxy = find_for(args, environ, settings)
     catalogue = read_catalogue(args, environ, haproxy, settings.paths)
