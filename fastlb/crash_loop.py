@@ -59,9 +59,9 @@ class CrashLoop:
         if gone_back := self._quarantine.go_back(reason, apps):
             self._suspects += gone_back
             return f"{often}; what is new or changed goes back to what it was before: {_listed(gone_back)}"
-        self._given_up = True
         if not self._suspects:
             return f"{often}, and no app has changed lately; it is started again on the same files"
+        self._given_up = True
         self._quarantine.release(self._suspects)
         return f"{often} without {_listed(self._suspects)}, too; they are tried again"
 

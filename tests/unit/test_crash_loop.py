@@ -119,3 +119,12 @@ def test_what_is_said_names_some_apps_of_many(quarantine, loop):
     said = ends(loop, apps=[OLD, *many])[-1]
     assert "/new019 and 80 more" in said
     assert len(said) < 1000
+
+
+def test_what_changes_while_haproxy_keeps_ending_for_another_reason_is_looked_at_all_the_same():
+    quarantine = Quarantine()
+    loop = CrashLoop(quarantine)
+    take(quarantine, OLD, WAS)
+    assert "no app has changed lately" in ends(loop, apps=[OLD, WAS])[-1]
+    take(quarantine, CHANGED, NEW)
+    assert any(text.endswith(": /web, /new") for text in ends(loop, first_s=WITHIN_S))
