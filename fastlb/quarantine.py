@@ -148,16 +148,18 @@ class Quarantine:
         """
         before = self._recent | self._earlier
         self._recent, self._earlier = {}, {}
-        back = [app for app in apps if app.id in before and app.id not in self._refused]
-        for app in back:
-            good = before[app.id]
-            if good is None:
-                self._good.pop(app.id, None)
-            else:
+        back = []
+        for app in apps:
+            if app.id not in before or app.id in self._refused:
+                continue
+            self._good.pop(app.id, None)
+            if good := before[app.id]:
                 self._good[app.id] = good
-            self.refuse_form(app, reason)
-            self._refused[app.id] = replace(self._refused[app.id], harmful=True)
-        return [app.id for app in back]
+            if self._is_newly_defined(app):
+                self.refuse_form(app, reason)
+                self._refused[app.id] = replace(self._refused[app.id], harmful=True)
+                back.append(app.id)
+        return back
 
     def prove(self) -> None:
         """Learn that HAProxy has run for long: what was new when that was last learnt is new no more."""

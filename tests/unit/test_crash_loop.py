@@ -108,6 +108,12 @@ def test_what_the_first_load_brought_has_nothing_to_go_back_to():
     assert tried(quarantine) == APPS
 
 
+def test_an_app_that_is_as_it_was_again_is_not_blamed(quarantine, loop):
+    take(quarantine, WAS)
+    assert ends(loop, apps=[OLD, WAS, NEW])[-1].endswith(": /new")
+    assert tried(quarantine, [OLD, WAS, NEW]) == [OLD, WAS]
+
+
 def test_an_app_that_is_gone_is_not_blamed(quarantine, loop):
     quarantine.accepted({"/new": None}, {})
     assert ends(loop, apps=[OLD, CHANGED])[-1].endswith(": /web")
