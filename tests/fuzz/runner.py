@@ -1,9 +1,9 @@
 """Runs fuzz targets guided by coverage, one process each; prints what came of it, and writes it as a page if asked.
 
-    python -m tests.fuzz.runner [TARGET...] [--seconds N] [--least N] [--at-once N] [--corpus DIR] [--page FILE]
+    python -m tests.fuzz.runner [TARGET...] [--seconds N] [--at-once N] [--corpus DIR] [--page FILE]
 
-What fails a target is written beside its corpus, with all that was printed. Exit code 1 if anything did. A page has
-the figures of one run; `docs/fuzzing.md` is such a page.
+What fails a target is written beside its corpus, with all that was printed. Exit code 1 if anything did. With the
+corpus of an earlier run this one goes on: the page, as `docs/fuzzing.md` is one, has the figures of all of them.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from importlib import import_module
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.fuzz.statistics import SLOWEST, Statistics, page, read_statistics, row_of_all
+from tests.fuzz.statistics import SLOWEST, Runs, Statistics, page, read_statistics, row_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,25 +77,19 @@ def processor_s(check: Callable[[bytes], None], data: bytes) -> float:
     return time.process_time() - begin_s
 
 
-def run(name: str, corpus: Path, seconds: int, least: int) -> Statistics:
-    """Fuzz one target for so long, and again until there are enough executions; return what came of it all."""
-    found = _run_once(name, corpus, seconds)
-    while found.well and found.executions < least:
-        found = found.followed_by(_run_once(name, corpus, seconds))
-    return found
-
-
-def _run_once(name: str, corpus: Path, seconds: int) -> Statistics:
-    """Fuzz one target in a process of its own, the only child of this one."""
+def run(name: str, corpus: Path, seconds: int) -> Statistics:
+    """Fuzz one target in a process of its own, the only child of this one; return what came of it."""
     command = [sys.executable, "-m", "tests.fuzz.runner", name, "--here", "--seconds", str(seconds)]
-    printed, before_s, begin_s = corpus / f"{name}.log", _children_s(), time.monotonic()
+    printed, before_s, begin_s = corpus / f"{name}-{time.time_ns()}.log", _children_s(), time.monotonic()
     with printed.open("wb") as file:
         limit_s = seconds * 2 + 600
         done = subprocess.run([*command, "--corpus", str(corpus)], stdout=file, stderr=file, timeout=limit_s)
     took_s, spent_s = time.monotonic() - begin_s, _children_s() - before_s
     text = printed.read_text(errors="replace")
     found = read_statistics(name, text, took_s, spent_s, well=done.returncode == 0)
-    if not found.well:
+    if found.well:
+        printed.unlink()
+    else:
         sys.stderr.write(text[-6000:])
     return found
 
@@ -118,9 +111,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("targets", nargs="*", help=f"of {', '.join(TARGETS)}; all")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
-    parser.add_argument("--least", type=int, default=1, help="executions of each target, however long it takes")
     parser.add_argument("--at-once", type=int, default=1, help="how many targets run beside each other")
-    parser.add_argument("--corpus", type=Path, help="a folder that is kept, instead of one for this run")
+    parser.add_argument("--corpus", type=Path, help="a folder that is kept, to go on with, instead of one for this run")
     parser.add_argument("--page", type=Path, help="where to write the figures")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -130,17 +122,19 @@ def main() -> int:
         fuzz(args.targets[0], args.corpus, args.seconds)
     corpus = args.corpus or Path(tempfile.mkdtemp(prefix="fastlb-fuzz-"))
     corpus.mkdir(parents=True, exist_ok=True)
-    results = []
+    runs = Runs(corpus / "runs.json")
+    well = True
     with ProcessPoolExecutor(args.at_once) as pool:
-        many = [repeat(each) for each in (corpus, args.seconds, args.least)]
-        for found in pool.map(run, args.targets or TARGETS, *many):
-            results.append(found)
+        waited = [pool.submit(run, name, corpus, args.seconds) for name in args.targets or TARGETS]
+        for found in (each.result() for each in as_completed(waited)):
+            runs.add(found)
+            well = well and found.well
             say(found.row())
-    say(row_of_all(results))
+            if args.page:
+                args.page.write_text(page(runs))
+    say(row_of_all(runs.by_target()))
     say(f"corpus and findings: {corpus}")
-    if args.page:
-        args.page.write_text(page(results, args.seconds, args.least))
-    return 0 if all(found.well for found in results) else 1
+    return 0 if well else 1
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ It must not run anything but git, which says what was fuzzed. Data flows: text o
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import re
@@ -19,6 +20,7 @@ import fastlb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+ROOT = Path(__file__).parents[2]
 SLOWEST = "slowest input so far, seconds: "
 EXECUTED = re.compile(r"number_of_executed_units: +(\d+)")
 REACHED = re.compile(r"cov: (\d+) ft: (\d+) corp: (\d+)/")
@@ -36,15 +38,15 @@ COLUMNS = (
 )
 PAGE = """# Fuzzing
 
-Written by `make fuzz SECONDS={seconds} ARGS="--least {least} --page docs/fuzzing.md"`: every target in
-`tests/fuzz`, guided by coverage of fastlb's Python code (atheris, libFuzzer). What a target feeds, and what must hold
-for any input, is said at its top; most run the compiled hot path and its twin on each input and compare. *Findings* are
-inputs on which that did not hold, that crashed the process, or that took more than a second of processor time; a target
-ends with the first. An input that was a finding once is one of the target's seeds, so that `make test` tries it always;
-what `make test` executes is not counted here.
+Written by `make fuzz SECONDS=600 ARGS="--corpus DIR --page docs/fuzzing.md"`, repeated with the same folder as often as
+one likes: every target in `tests/fuzz`, guided by coverage of fastlb's Python code (atheris, libFuzzer). What a target
+feeds, and what must hold for any input, is said at its top; most run the compiled hot path and its twin on each input
+and compare. *Findings* are inputs on which that did not hold, that crashed the process, or that took more than a second
+of processor time; a run ends with the first. An input that was a finding once is one of the target's seeds, so that
+`make test` tries it always; what `make test` executes is not counted here.
 
-fastlb {version}, commit {commit}; {date}; Python {python}, atheris {atheris}; {processors} processors, shared with
-others. Executions per second are those of one processor, with the time until the first of them.
+fastlb {version}, commit {commits}; {date}; Python {python}, atheris {atheris}; {processors} processors, shared with
+others. Executions per second are those of one processor, with the time until the first of each run.
 
 | {columns} |
 | --- |{rules}
@@ -115,13 +117,38 @@ def row_of_all(results: Sequence[Statistics]) -> str:
     return f"| all | {all_of_them} | {executions / max(processor_s, 1e-9):,.0f} | | | | {slowest_ms:.1f} | {findings} |"
 
 
-def page(results: Sequence[Statistics], seconds: int, least: int) -> str:
-    """Return the page of one run of so many seconds, and at least so many executions, for each target."""
+class Runs:
+    """All runs on one corpus, kept in a file, each with the commit that it was of."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._every: list[tuple[str, Statistics]] = []
+        if path.exists():
+            self._every = [(commit, Statistics(*each)) for commit, each in json.loads(path.read_text())]
+
+    def add(self, found: Statistics) -> None:
+        """Take one more run."""
+        self._every.append((_commit(), found))
+        self._path.write_text(json.dumps(self._every))
+
+    def commits(self) -> list[str]:
+        """Return what was fuzzed, each once."""
+        return list(dict.fromkeys(commit for commit, _ in self._every))
+
+    def by_target(self) -> list[Statistics]:
+        """Return the runs of each target as one."""
+        found: dict[str, Statistics] = {}
+        for _, each in self._every:
+            found[each.target] = found[each.target].followed_by(each) if each.target in found else each
+        return [found[target] for target in sorted(found)]
+
+
+def page(runs: Runs) -> str:
+    """Return the page of all these runs."""
+    results = runs.by_target()
     return PAGE.format(
-        seconds=seconds,
-        least=least,
         version=fastlb.__version__,
-        commit=_commit(),
+        commits=", ".join(runs.commits()),
         date=f"{datetime.now(UTC):%Y-%m-%d}",
         python=platform.python_version(),
         atheris=version("atheris"),
@@ -133,7 +160,9 @@ def page(results: Sequence[Statistics], seconds: int, least: int) -> str:
 
 
 def _commit() -> str:
-    """Return which one is checked out here, and whether files of it were changed."""
-    command = ["git", "describe", "--always", "--dirty= with changes"]
-    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60)
-    return done.stdout.strip() or "unknown"
+    """Return which one is checked out here, and whether what is fuzzed or fuzzes was changed."""
+    name, changes = (
+        subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, timeout=60)
+        for words in (["describe", "--always"], ["diff", "--quiet", "HEAD", "--", "fastlb", "tests/fuzz"])
+    )
+    return f"{name.stdout.strip() or 'unknown'}{' with changes' if changes.returncode else ''}"
