@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from math import ceil
 from random import Random
 from time import monotonic, sleep, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -152,8 +152,30 @@ def test_a_new_app_is_not_far_from_a_start_of_haproxy(stage, request, tmp_path):
         f"{apps} apps, medians of {len(new)}: new {figures[0]}, deleted {figures[1]}, HAProxy's start {figures[2]}: "
         f"{ratios[0]:.2f} and {ratios[1]:.2f} times its start; slowest start {max(starts):.2f}",
     )
+    FIGURES.add(LOADED, f"  medians of {apps} apps, ms: {shares(stage)}")
     assert load.told["failed"] == 0
     assert apps < BIG or ratios[0] < MOST_OVER_START
+
+
+def shares(stage: Stage) -> str:
+    """Return where the time went between an event and the end of the reload that it led to, read off the journal."""
+    found: dict[str, list[float]] = {}
+    tried: dict[str, Any] = {}
+    for entry in stage.fastlb.journal():
+        if entry["kind"] == "tried":
+            tried = entry
+        elif entry["kind"] == "reload" and entry["event_to_applied_s"] is not None and tried:
+            steps = {
+                "quiet": tried["waited_s"],
+                "still to try": tried["seconds"],
+                "still to write": entry["ready_s"],
+                "HAProxy's reload": entry["haproxy_s"],
+                "files, and after it": entry["seconds"] - entry["ready_s"] - entry["haproxy_s"],
+            }
+            before_s = entry["event_to_applied_s"] - sum(steps.values())
+            for step, seconds in {"fetch and decide": before_s, **steps}.items():
+                found.setdefault(step, []).append(seconds)
+    return ", ".join(f"{step} {sorted(each)[len(each) // 2] * 1000:.0f}" for step, each in found.items())
 
 
 def start_of_haproxy(stage: Stage, folder: Path) -> float:
