@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastlb.errors import PublishError
-from fastlb.files import Archive, ArchiveName, draft, publish, read_text
+from fastlb.files import Archive, ArchiveName, draft, publish, read_text, sync_folder
 from fastlb.master import ReloadOutcome, probe_binds
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ class Applier:
             self._confirmed, self._bound = texts, binds_in(texts.config)
         elif self._loader.restores:
             self._restore()
+        _outlive_a_power_cut(published)
         self._keep_versions(published)
         return outcome
 
@@ -132,7 +133,7 @@ class Applier:
         Nothing is archived: these files differ from the archived ones by what came and went.
         """
         texts = self._texts(rendering)
-        self._publish(texts, {})
+        _outlive_a_power_cut(self._publish(texts, {}))
         self._confirmed = texts
         self._loader.confirm()
 
@@ -182,7 +183,7 @@ class Applier:
         if self._confirmed is None:
             return
         try:
-            self._publish(self._confirmed, {})
+            _outlive_a_power_cut(self._publish(self._confirmed, {}))
         except PublishError as error:
             log.error("the files of before could not be put back, HAProxy must not be restarted now: %s", error)
 
@@ -194,6 +195,12 @@ class Applier:
         if not config:
             return None
         return Texts(config, read_text(self._paths.domain_map) or "", read_text(self._paths.app_map) or "")
+
+
+def _outlive_a_power_cut(published: list[tuple[File, str]]) -> None:
+    """Until then it may bring the files of before back, which HAProxy accepted, too; so no load waits for it."""
+    for folder in {file.path.parent for file, _ in published}:
+        sync_folder(folder)
 
 
 def drop(drafts: Drafts) -> None:

@@ -81,6 +81,7 @@ def publish(path: Path, text: str, *, archive: Archive | None = None) -> None:
     if archive is not None:
         archive.add(text)
     draft(path, text).publish()
+    sync_folder(path.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +93,15 @@ class Draft:
     temporary: Path
 
     def publish(self) -> None:
-        """Put it in its place. Raises PublishError if that fails; it is dropped then, and the old file stands."""
+        """Put it in its place, for a power cut only after `sync_folder`.
+
+        Raises PublishError if that fails; it is dropped then, and the old file stands.
+        """
         try:
             _move(self.temporary, self.path, _bytes(self.text))
         except OSError as reason:
             self.drop()
             raise _not_written(self.path, reason) from reason
-        _sync_folder(self.path.parent)
 
     def drop(self) -> None:
         """Remove it, if it is still there; what cannot be removed is swept by the next start."""
@@ -190,7 +193,7 @@ def _mode_of(path: Path) -> int:
         return DEFAULT_MODE
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename survive a power cut; it has already happened, so a failure is no failure to publish."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
