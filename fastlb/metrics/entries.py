@@ -100,7 +100,9 @@ class _Changes:
         self._reasons = _counter(registry, "reload_reasons", about, reason=classes, outcome=OUTCOMES)
         about = "How long a reload waited for others to be gathered with it."
         self._gathered = _histogram(registry, "reload_settle", about)
-        self._trial_times = _histogram(registry, "trial", "How long a reload waited, after its quiet time, to know what HAProxy accepts.")
+        self._trial_times = _histogram(
+            registry, "trial", "How long a reload waited, after its quiet time, to know what HAProxy accepts."
+        )
         self._trials = _counter(registry, "trials", "Configurations that were checked with haproxy -c.")
 
     def hearers(self) -> Hearers:
