@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from benchmarks.figures import Row, Size, processor_ms, repeated_ms, single, spread
-from benchmarks.pipeline import Maker
+from benchmarks.figures import Row, Size, processor_ms, single, spread
+from benchmarks.pipeline import Maker, answered
 from benchmarks.twins import measure_alone
+from fastlb.marathon.elements import Elements
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +33,8 @@ COLD, PARSE, MODEL, RENDER = "cold, all", "cold, JSON", "cold, to apps", "cold, 
 ONE_APP, TASK, MAP, TEN = "one app changed", "one task changed", "one vhost changed", "ten apps changed"
 FILES = "texts joined after one change"
 NOTHING, RESYNC, AFTERWARDS = "nothing changed", "everything read, nothing changed", "one change confirmed"
+CHECKED = "everything read, checked again"
+"""All as it was, but each task that is checked was found healthy later than before, so that its app has other bytes."""
 FRAGMENTS, JOINS = "fragments made for one change", "documents joined for nothing"
 CHANGES_PER_ROUND = 20
 MOST_MS = 5000.0
@@ -44,11 +47,9 @@ def measure(size: Size, twin: str, rounds: int) -> list[Row]:
     maker = Maker()
     rows = _cold(maker, answer, size, twin, rounds)
     pipeline = maker.make()
-    documents = orjson.loads(answer)["apps"]
-    pipeline.take(documents)
+    pipeline.take(pipeline.read(answer))
     rows.append(single("configuration", size, twin, "bytes", len(pipeline.render().config)))
     pipeline.loaded()
-    del documents
     warm = Warm(pipeline, answer, size, twin, rounds)
     return [*rows, *warm.changes(), *warm.unchanged()]
 
@@ -58,11 +59,10 @@ def _cold(maker: Maker, answer: bytes, size: Size, twin: str, rounds: int) -> li
     for _ in range(rounds):
         pipeline = maker.make()
         gc.collect()
-        documents: list[Document] = []
-        parse_ms = processor_ms(partial(_parse, answer, documents))
-        model_ms = processor_ms(partial(pipeline.take, documents))
+        parse_ms = processor_ms(partial(Elements(_nothing_of, bool).everything, answered(answer)))
+        apps_ms = processor_ms(partial(_read, pipeline, answer))
         render_ms = processor_ms(pipeline.render)
-        took = (parse_ms + model_ms + render_ms, parse_ms, model_ms, render_ms)
+        took = (apps_ms + render_ms, parse_ms, apps_ms - parse_ms, render_ms)
         for values, value_ms in zip(stages.values(), took, strict=True):
             values.append(value_ms)
     return [single("answer", size, twin, "bytes", len(answer))] + [
@@ -70,8 +70,12 @@ def _cold(maker: Maker, answer: bytes, size: Size, twin: str, rounds: int) -> li
     ]
 
 
-def _parse(answer: bytes, into: list[Document]) -> None:
-    into += orjson.loads(answer)["apps"]
+def _nothing_of(_document: Document, _before: None) -> None:
+    """Make nothing of an app: what is left is the reading of its JSON."""
+
+
+def _read(pipeline: Pipeline, answer: bytes) -> None:
+    pipeline.take(pipeline.read(answer))
 
 
 class Warm:
@@ -84,8 +88,7 @@ class Warm:
         self._twin = twin
         self._rounds = rounds
         self._random = Random(size.apps)
-        documents = orjson.loads(answer)["apps"]
-        self._plain = {app["id"]: orjson.dumps(app) for app in documents if _is_plain(app)}
+        self._plain = {app["id"]: orjson.dumps(app) for app in orjson.loads(self._answer)["apps"] if _is_plain(app)}
         self._order = self._random.sample(sorted(self._plain), len(self._plain))
 
     def changes(self) -> list[Row]:
@@ -127,7 +130,8 @@ class Warm:
         joins = self._pipeline.joined_documents - before
         return [
             self._row(NOTHING, same),
-            self._row(RESYNC, repeated_ms(self._resync, self._rounds)),
+            self._row(RESYNC, self._resyncs(self._answer_now())),
+            self._row(CHECKED, self._resyncs(self._answer_now(), self._answer_now(checked_s=1))),
             single(JOINS, self._size, self._twin, "documents", joins),
         ]
 
@@ -152,14 +156,24 @@ class Warm:
     def _take_over(self, answers: dict[str, bytes], into: list[Plan]) -> None:
         into.append(self._pipeline.plan({app_id: orjson.loads(text) for app_id, text in answers.items()}))
 
-    def _resync(self) -> None:
-        self._pipeline.take(self._documents())
+    def _resyncs(self, *answers: bytes) -> list[float]:
+        """Return how long reading everything takes again and again, the answers by turns, each known from before."""
+        for answer in answers:
+            self._resync(answer)
+        return [processor_ms(partial(self._resync, answer)) for answer in answers * self._rounds]
+
+    def _resync(self, answer: bytes) -> None:
+        _read(self._pipeline, answer)
         self._pipeline.plan()
 
-    def _documents(self) -> list[Document]:
-        """Return everything, parsed anew, as it is after the changes that were made."""
-        now = orjson.loads(self._answer)["apps"]
-        return [orjson.loads(self._plain[app["id"]]) if app["id"] in self._plain else app for app in now]
+    def _answer_now(self, checked_s: int = 0) -> bytes:
+        """Return Marathon's answer about everything as it is now, with when each task was found healthy last."""
+        before = orjson.loads(self._answer)["apps"]
+        apps = [orjson.loads(self._plain[app["id"]]) if app["id"] in self._plain else app for app in before]
+        for task in (task for app in apps for task in app["tasks"]):
+            for result in task.get("healthCheckResults", ()):
+                result["lastSuccess"] = f"2026-01-01T00:00:{checked_s:02}.000Z"
+        return orjson.dumps({"apps": apps})
 
     def _some(self, count: int) -> list[str]:
         """Return the ids of the next so many apps; every app has its turn before any has another."""

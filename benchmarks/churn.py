@@ -53,11 +53,11 @@ def measure(size: Size, twin: str, changes: int) -> list[Row]:
 
 def _first_decision(pipeline: Pipeline) -> list[tuple[str, int]]:
     """Have the pipeline take the answer from standard input; return id and number of tasks of each app."""
-    documents = orjson.loads(sys.stdin.buffer.read())["apps"]
-    pipeline.take(documents)
+    apps = pipeline.read(sys.stdin.buffer.read())
+    pipeline.take(apps)
     pipeline.render()
     pipeline.loaded()
-    return [(app["id"], len(app["tasks"])) for app in documents]
+    return [(app.id, len(app.tasks)) for app in apps]
 
 
 class _Cluster:

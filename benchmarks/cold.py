@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -32,6 +32,7 @@ from fastlb.cli import build_parser
 from fastlb.files import publish
 from fastlb.marathon import MarathonClient
 from fastlb.marathon_settings import read_marathon
+from fastlb.reading import read_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -182,11 +183,12 @@ def main() -> None:
     """Be fastlb's side: at each event read everything, decide with nothing remembered, and write the files."""
     url, path = sys.argv[1], Path(sys.argv[2])
     maker = Maker()
-    client = MarathonClient(read_marathon(build_parser().parse_args(["sse", "--marathon", url]), {}))
+    config = read_marathon(build_parser().parse_args(["sse", "--marathon", url]), {})
     stream = _events(url)
     while True:
         pipeline = maker.make()
-        pipeline.take(client.apps())
+        with closing(MarathonClient(config, read_again)) as client:
+            pipeline.take(client.apps())
         rendering = pipeline.render()
         publish(path.with_name("domain2backend.map"), rendering.domain_map)
         publish(path.with_name("app2backend.map"), rendering.app_map)

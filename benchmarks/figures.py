@@ -6,7 +6,6 @@ trust an average. Rows cross processes as JSON.
 
 from __future__ import annotations
 
-import gc
 import json
 import statistics
 from time import process_time
@@ -80,15 +79,6 @@ def processor_ms(work: Callable[[], object]) -> float:
     started_s = process_time()
     work()
     return (process_time() - started_s) * 1000
-
-
-def repeated_ms(work: Callable[[], object], times: int) -> list[float]:
-    """Return the processor time of each of so many runs; none pays for the garbage of another."""
-    values = []
-    for _ in range(times):
-        gc.collect()
-        values.append(processor_ms(work))
-    return values
 
 
 def print_rows(rows: Iterable[Row]) -> None:

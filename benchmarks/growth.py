@@ -9,8 +9,6 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-import orjson
-
 from benchmarks.cases import Warm
 from benchmarks.figures import Row, Size, spread
 from benchmarks.pipeline import Maker
@@ -35,7 +33,7 @@ def measure(size: Size, twin: str, rounds: int) -> list[Row]:
 
 
 def _warm(pipeline: Pipeline, answer: bytes, size: Size, twin: str) -> Warm:
-    pipeline.take(orjson.loads(answer)["apps"])
+    pipeline.take(pipeline.read(answer))
     pipeline.render()
     pipeline.loaded()
     return Warm(pipeline, answer, size, twin, rounds=1)

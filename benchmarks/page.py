@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HEADING = "## Figures of a real run\n"
 CASES = (
-    *(cases.COLD, cases.PARSE, cases.MODEL, cases.RENDER, cases.RESYNC),
+    *(cases.COLD, cases.PARSE, cases.MODEL, cases.RENDER, cases.RESYNC, cases.CHECKED),
     *(cases.TASK, cases.ONE_APP, cases.MAP, cases.TEN, cases.NOTHING, cases.AFTERWARDS, cases.FILES),
 )
 WHOLE = (

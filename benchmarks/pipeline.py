@@ -1,10 +1,11 @@
 """The thinking half of the controller, wired as `fastlb.reconcile` and `fastlb.rollout` do, without any hand.
 
-bytes --> documents --> store --> document --compare--> plan
+bytes --> apps --> store --> document --compare--> plan
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from fastlb import garbage
@@ -12,6 +13,9 @@ from fastlb.capabilities import Capabilities
 from fastlb.cli import build_parser
 from fastlb.decision import Decider
 from fastlb.diff import Plan, compare
+from fastlb.marathon.elements import Elements
+from fastlb.marathon.http import Answer
+from fastlb.reading import read_again
 from fastlb.render import Renderer
 from fastlb.running import Running
 from fastlb.settings import map_paths, read_catalogue, read_limits, read_paths, read_rules
@@ -24,6 +28,11 @@ if TYPE_CHECKING:
 
 HAPROXY_VERSION = (2, 8, 10)
 ARGV = ["render", "--group", "external", "--haproxy-map", "--health-check", "--haproxy-version", "2.8"]
+
+
+def answered(body: bytes) -> Answer:
+    """Return the answer that has this body."""
+    return Answer(HTTPStatus.OK, (), body, 0.0, "")
 
 
 class Maker:
@@ -50,6 +59,7 @@ class Pipeline:
         self._decider = decider
         self._renderer = renderer
         self._paths = paths
+        self._elements = Elements(read_again, lambda _: True)
         self._running = Running(finish_within_s=0.0)
         self._running.capabilities = Capabilities(HAPROXY_VERSION)
 
@@ -63,9 +73,13 @@ class Pipeline:
         """Return how many documents were joined so far."""
         return self._renderer.joined_documents
 
-    def take(self, documents: Sequence[Any]) -> None:
+    def read(self, body: bytes) -> list[Any]:
+        """Return what a full answer of Marathon holds, as it reaches the loop."""
+        return self._elements.everything(answered(body))
+
+    def take(self, apps: Sequence[Any]) -> None:
         """Take a full answer of Marathon."""
-        self._decider.store.take(documents, 0.0)
+        self._decider.store.take(apps, 0.0)
 
     def render(self) -> Rendering:
         """Decide, and join the texts."""
@@ -79,7 +93,8 @@ class Pipeline:
     def plan(self, answers: Mapping[str, Any] | None = None) -> Plan:
         """Take answers about single apps, decide, and say what has to be sent and what is to be said."""
         if answers is not None:
-            self._decider.store.take_apps(answers, 0.0)
+            read = {app_id: self._elements.one(app_id, document) for app_id, document in answers.items()}
+            self._decider.store.take_apps(read, 0.0)
         self._decider.names_to_resolve()
         document = self._decider.decide()
         changed = self._decider.changed | self._running.stopped
