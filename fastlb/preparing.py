@@ -60,10 +60,17 @@ class Preparing:
         )
 
     def verdict(self, document: Document, changes: Document) -> Verdict:
-        """Return HAProxy's verdict on ``changes``. Raises PublishError or HAProxyError if there is none."""
+        """Return HAProxy's verdict on ``changes``.
+
+        Raises PublishError or HAProxyError if there is none; whoever asks again has it tried again.
+        """
         self.begin(document, changes)
         assert self._ready is not None
-        return self._waiting.until(self._ready.verdict)
+        try:
+            return self._waiting.until(self._ready.verdict)
+        except FastlbError:
+            self.drop()
+            raise
 
     def take(self, document: Document) -> Drafts:
         """Return what was written ahead for ``document``, if anything was, which then knows its texts."""

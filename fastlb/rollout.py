@@ -264,6 +264,7 @@ class Rollout:
                 acceptance.refusal,
             )
             self._tools.applier.keep_refused(document.rendering())
+            self._preparing.drop()
             return False
         return self._apply(document) if self._differs(document) else self._agree(document)
 

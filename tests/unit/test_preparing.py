@@ -30,8 +30,12 @@ class Trial:
         self.gate = threading.Event()
         self.gate.set()
 
+        self.fails = False
+
     def run(self, rendering):
         self.tried.append(rendering.config)
+        if self.fails:
+            raise PublishError("no room for a trial")
         assert self.gate.wait(WITHIN_S)
         return f"verdict {len(self.tried)}"
 
@@ -117,6 +121,15 @@ def test_nothing_is_left_of_what_is_given_up(stage):
     stage.preparing.drop()
     assert stage.preparing.take(stage.document) == {}
     until(lambda: list(stage.folder.iterdir()) == [])
+
+
+def test_a_trial_that_could_not_be_made_is_made_again_when_it_is_asked_for_again(stage):
+    stage.trial.fails = True
+    stage.begin()
+    with pytest.raises(PublishError):
+        stage.preparing.verdict(stage.document, stage.changes)
+    stage.trial.fails = False
+    assert stage.preparing.verdict(stage.document, stage.changes) == "verdict 2"
 
 
 def test_what_cannot_be_written_ahead_is_left_to_who_needs_it(stage, monkeypatch):
