@@ -1,7 +1,7 @@
 """Brings HAProxy to what was decided: live at once where that can be, by one reload for all that cannot.
 
     Document --compare with Running--> Plan --+--> steps over the Runtime API --> files, a moment later
-                                              '--> (quiet time) --> try --> publish, reload --> Running is known anew
+                                              '--> (quiet time; tried and written) --> reload --> Running is known anew
 
 What HAProxy confirms moves `Running`; any other answer makes it unknown, and a reload makes it known again. Reloads
 that are asked for together become one. One thread, which must not wait: what is due later is due at a time.
