@@ -154,6 +154,18 @@ def table_hash(pairs: Iterable[tuple[str, str]]) -> int:
     return sum(entry_hash(key, value) for key, value in pairs) % 2**128
 
 
+def enter(entries: Iterable[tuple[str, str]], counts: dict[tuple[str, str], int], keys: dict[str, int]) -> int:
+    """Count entries of a map, and the keys of new ones, up by one; return the `table_hash` of the new ones."""
+    new = []
+    for entry in entries:
+        count = counts.get(entry, 0)
+        counts[entry] = count + 1
+        if count == 0:
+            keys[entry[0]] = keys.get(entry[0], 0) + 1
+            new.append(entry)
+    return table_hash(new)
+
+
 def is_ipv4(text: str) -> bool:
     """Whether ``text`` is an IPv4 address, four numbers without leading zeros."""
     return _IPV4.fullmatch(text) is not None
@@ -212,20 +224,15 @@ def plain_services(
     labels: Mapping[str, tuple[str, str]],  # noqa: ARG001
     skipped_states: frozenset[str],  # noqa: ARG001
 ) -> tuple[Service, ...] | None:
-    """Return the services to write of an app that has to do with no other and of which there is nothing to say.
+    """Return the services to write of an app of which nothing is to be said, or None: ask the rooms.
 
-    None: that is not known here. This and `plain_part` are shortcuts of the compiled twin past what rooms do for
-    whatever comes; this twin has none.
+    This and `plain_part` are shortcuts past the rooms that only the compiled twin has.
     """
     return None
 
 
-def plain_part(
-    services: tuple[Service, ...],  # noqa: ARG001
-    recipes: tuple[dict[Any, Any], ...],  # noqa: ARG001
-    kinds: tuple[Any, ...],  # noqa: ARG001
-) -> Any:
-    """Return the part of services that are all written the usual way, or None, as `plain_services` does."""
+def plain_part(services: tuple[Service, ...], recipes: tuple[dict[Any, Any], ...], kinds: Any) -> Any:  # noqa: ARG001
+    """Return the part of services that are all written the usual way, or None: ask the rooms."""
     return None
 
 

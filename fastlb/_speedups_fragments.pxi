@@ -5,6 +5,8 @@ What is not of the usual form is left to the twin itself.
 
 from fastlb import _native as _twin
 
+cdef Py_ssize_t MEMBERS_OF = _model.HealthCheck._fields.index("members")
+cdef Py_ssize_t SERVER_PORT_OF = _model.Server._fields.index("port")
 cdef Py_ssize_t BALANCE = PLACES["balance"], BIND_OPTIONS = PLACES["bind_options"], SSL_CERT = PLACES["ssl_cert"]
 cdef Py_ssize_t REALM = PLACES["realm"], USER = PLACES["user"], PASSWORD = PLACES["password"]
 cdef Py_ssize_t REDIRECT = PLACES["redirect_to_https"], STICKY = PLACES["sticky"], HSTS = PLACES["use_hsts"]
@@ -101,10 +103,8 @@ cdef str _host_of_app(Text host, Text app_id):
     """Return ``cleanedUpHostname``."""
     cdef str made = PyUnicode_New(host.size + app_id.size, 127)
     cdef char *at = _put_clean(<char *>PyUnicode_1BYTE_DATA(made), host)
-    cdef Py_ssize_t i
     at[0] = c"_"
-    for i in range(1, app_id.size):
-        at[i] = c"_" if app_id.data[i] == c"/" else app_id.data[i]
+    _put_path(at + 1, app_id)
     return made
 
 
@@ -112,14 +112,16 @@ def check_values(service):
     cdef tuple values = None
     if type(service) is SERVICE:
         check = (<tuple>service)[CHECK_OF]
-        if type(check) is HEALTH_CHECK and type(check.members) is dict:
-            values = _check_values_plain(<tuple>service, check, <dict>check.members)
+        if type(check) is HEALTH_CHECK and type((<tuple>check)[MEMBERS_OF]) is dict:
+            values = _check_values_plain(<tuple>service, <tuple>check)
     return _twin.check_values(service) if values is None else values
 
 
-cdef tuple _check_values_plain(tuple service, check, dict members):
+cdef tuple _check_values_plain(tuple service, tuple check):
     cdef Text text
-    path, ports = members.get("path", "/"), service[INDEXED_PORTS_OF]
+    cdef dict members = <dict>check[MEMBERS_OF]
+    _, protocol, check_port, port_index = check
+    path, ports, servers = members.get("path", "/"), service[INDEXED_PORTS_OF], service[SERVERS_OF]
     timeout, interval = members.get("timeoutSeconds"), members.get("intervalSeconds")
     grace, failures = members.get("gracePeriodSeconds"), members.get("maxConsecutiveFailures")
     if not _see(path, &text) or text.size > LONGEST_LABEL or not _is_printable(text):
@@ -128,11 +130,13 @@ cdef tuple _check_values_plain(tuple service, check, dict members):
         return None
     if not PyLong_CheckExact(grace) or not PyLong_CheckExact(failures):
         return None
-    port = ports[0] if ports else service[SERVERS_OF][0].port
+    if not ports and (type(servers) is not tuple or not servers or type((<tuple>servers)[0]) is not SERVER):
+        return None
+    port = ports[0] if ports else (<tuple>(<tuple>servers)[0])[SERVER_PORT_OF]
     return (
         members,
-        check.port_index,
-        check.protocol,
+        port_index,
+        protocol,
         path,
         timeout,
         interval,
@@ -141,8 +145,8 @@ cdef tuple _check_values_plain(tuple service, check, dict members):
         failures + 1,
         port,
         f" port {port}" if port else "",
-        check.port,
-        f" port {check.port}" if check.port else "",
+        check_port,
+        f" port {check_port}" if check_port else "",
     )
 
 

@@ -13,29 +13,53 @@ cdef Py_ssize_t VHOST = PLACES["vhost"], CHECK_INDEX = PLACES["health_port_index
 cdef enum:
     LABEL_LEAD = 8  # characters of the next line
     LONGEST_INTEGER = 18  # digits that fit into 64 bits, whatever they are
+    MOST_LABELS = 4096  # that are remembered; a cluster has some dozens
 cdef const char *LABEL_START = b"HAPROXY_"
+
+cdef dict _labels_seen = {}  # what the names of labels say, by those that are known
+cdef dict _known_labels = None
 
 
 cdef list _options_by_index(dict labels, rules, dict known_labels, Py_ssize_t count):
     """Return the options of ``count`` services."""
     cdef list defaults = list(DEFAULTS)
     cdef list every = []
-    cdef Text text
-    cdef Py_ssize_t end
-    cdef long long index
+    cdef tuple row
     defaults[ENABLED] = not rules.strict_mode
     defaults[BIND_ADDRESS] = rules.bind_address
     for _ in range(count):
         every.append(list(defaults))
     for label, value in labels.items():
-        if not _see(label, &text):
-            raise _Odd
-        end = _index_end(text)
-        if end == 0 or value is None:
-            continue
-        if _see_integer([text.data + LABEL_LEAD, end - LABEL_LEAD], &index) and index < count:
-            _set_option(every[index], (<str>label)[end + 1:], value, known_labels)
+        row = _row_of(label, known_labels)
+        if row and value is not None and <Py_ssize_t>row[0] < count:
+            _set_option(every[<Py_ssize_t>row[0]], row, value)
     return every
+
+
+cdef tuple _row_of(label, dict known_labels):
+    """Return what a label is about: index, name, place among the options and kind; nothing if it has no index."""
+    global _known_labels
+    if _known_labels is not known_labels or len(_labels_seen) >= MOST_LABELS:
+        _labels_seen.clear()
+        _known_labels = known_labels
+    row = _labels_seen.get(label)
+    if row is None:
+        row = _labels_seen[label] = _new_row(label, known_labels)
+    return <tuple>row
+
+
+cdef tuple _new_row(label, dict known_labels):
+    cdef Text text
+    cdef Py_ssize_t end
+    cdef long long index
+    if not _see(label, &text):
+        raise _Odd
+    end = _index_end(text)
+    if end == 0 or not _see_integer([text.data + LABEL_LEAD, end - LABEL_LEAD], &index):
+        return ()
+    name = (<str>label)[end + 1:]
+    option, kind = <tuple?>known_labels.get(name, (None, None))
+    return index, name, PLACES.get(option), kind
 
 
 cdef Py_ssize_t _index_end(Text label) noexcept:
@@ -50,19 +74,16 @@ cdef Py_ssize_t _index_end(Text label) noexcept:
     return 0 if label.data[LABEL_LEAD] == c"0" and end > LABEL_LEAD + 1 else end
 
 
-cdef int _set_option(list options, str name, value, dict known_labels) except -1:
+cdef int _set_option(list options, tuple row, value) except -1:
     cdef dict templates
     if options[TEMPLATES] is DEFAULTS[TEMPLATES]:
         options[TEMPLATES] = {}
-    row = known_labels.get(name)
-    if row is None:
-        return 0
-    option, kind = <tuple?>row
+    _, name, place, kind = row
     if kind == "template":
         templates = options[TEMPLATES]
         templates[name] = _template(value)
-    else:
-        options[<Py_ssize_t>PLACES[option]] = _value_of(kind, value)
+    elif kind is not None:
+        options[<Py_ssize_t>place] = _value_of(kind, value)
     return 0
 
 

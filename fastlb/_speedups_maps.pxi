@@ -45,6 +45,30 @@ def table_hash(pairs):
     return <object>high << 64 | low
 
 
+def enter(entries, dict counts not None, dict keys not None):
+    cdef list new = []
+    cdef Py_ssize_t known
+    for entry in entries:
+        known = len(counts)
+        count = counts.setdefault(entry, 1)
+        if len(counts) > known:
+            count = 0
+        else:
+            counts[entry] = count + 1
+        if count == 0:
+            _count_up(keys, entry[0])
+            new.append(entry)
+    return table_hash(new)
+
+
+cdef int _count_up(dict keys, key) except -1:
+    cdef Py_ssize_t known = len(keys)
+    count = keys.setdefault(key, 1)
+    if len(keys) == known:
+        keys[key] = count + 1
+    return 0
+
+
 cdef int _hash_entry(key, value, uint64_t *halves) except -1:
     cdef Text texts[2]
     cdef unsigned char length[8]

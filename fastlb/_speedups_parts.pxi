@@ -7,6 +7,9 @@ cdef enum TextPlace:
     HTTP_TEXT, APP_ID_TEXT, CHECK_TEXT, USERLIST_TEXT, FRONTEND_TEXT, BACKEND_TEXT, HTTPS_TEXT, TEXTS
 
 
+cdef Py_ssize_t KEEP_CONNECTIONS = PLACES["keep_connections"]
+
+
 def plain_part(services, recipes, kinds):
     try:
         return _plain_part(services, recipes, kinds)
@@ -16,8 +19,8 @@ def plain_part(services, recipes, kinds):
 
 cdef object _plain_part(tuple services, tuple recipes, tuple kinds):
     part_kind, written_kind, fragment_kind, vhost_kind, first_uses, every_need = kinds
-    cdef list written = [], domains = [], app_ids = []
-    cdef Py_ssize_t needs = 0, checked = 0, servers
+    cdef list written = [], domains = [], app_ids = [], dear = []
+    cdef Py_ssize_t needs = 0, checked = 0, servers = 0
     cdef bint first_of_app = True
     for service in services:
         if not _is_usual(service):
@@ -31,10 +34,21 @@ cdef object _plain_part(tuple services, tuple recipes, tuple kinds):
         if (<tuple>fragment)[6] is not None:
             app_ids.append((<tuple>fragment)[6])
         checked += <Py_ssize_t>(<tuple>fragment)[7]
+        servers += len(<tuple>(<tuple>service)[SERVERS_OF])
+        if (<tuple>(<tuple>service)[OPTIONS_OF])[KEEP_CONNECTIONS]:
+            dear.append((<tuple>service)[BACKEND_OF])
         needs |= <Py_ssize_t>(<tuple>joined)[3]
         first_of_app = first_of_app and (<tuple>service)[MODE_OF] != "http"
     return make_value(part_kind, (
-        services, tuple(written), (), (<tuple>every_need)[needs], tuple(domains), tuple(app_ids), checked
+        services,
+        tuple(written),
+        (),
+        (<tuple>every_need)[needs],
+        tuple(domains),
+        tuple(app_ids),
+        checked,
+        servers,
+        tuple(dear),
     ))
 
 

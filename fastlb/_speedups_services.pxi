@@ -9,6 +9,7 @@ cdef Py_ssize_t BACKEND_OF = SERVICE_PLACES["backend"], MODE_OF = SERVICE_PLACES
 cdef Py_ssize_t GROUPS_OF = SERVICE_PLACES["groups"], OPTIONS_OF = SERVICE_PLACES["options"]
 cdef Py_ssize_t CHECK_OF = SERVICE_PLACES["health_check"], SERVERS_OF = SERVICE_PLACES["servers"]
 cdef Py_ssize_t INDEXED_PORTS_OF = SERVICE_PLACES["indexed_ports"]
+cdef Py_ssize_t PROTOCOL_OF = _model.HealthCheck._fields.index("protocol")
 cdef object PORT_AS_KEY = _itemgetter(PORT_OF)
 
 
@@ -107,13 +108,27 @@ cdef object _health_check_of(tuple checks, index):
 
 cdef int _settle(list options, check) except -1:
     """Complete the options; odd if they ask for the health check of another port."""
-    if options[MODE] is None and check is not None and check.protocol == "HTTP":
+    if options[MODE] is None and check is not None and (<tuple>check)[PROTOCOL_OF] == "HTTP":
         options[MODE] = "http"
     if options[PATH] is not None and options[RANK] == 0:
         options[RANK] = 1
     if check is None and options[CHECK_INDEX] is not None:
         raise _Odd
     return 0
+
+
+cdef str _backend_name(str app_id, port):
+    cdef Text text
+    cdef Number number
+    cdef str name
+    cdef char *at
+    if not _see(app_id, &text) or text.size == 0 or not _see_number(port, &number):
+        return f"{app_id[1:].replace('/', '_')}_{port}"
+    name = PyUnicode_New(text.size + number.text.size, 127)
+    at = _put_path(<char *>PyUnicode_1BYTE_DATA(name), text)
+    at[0] = c"_"
+    _put(at + 1, number.text)
+    return name
 
 
 cdef object _service(str app_id, Py_ssize_t index, port, tuple groups, list options, check, tuple servers):
@@ -125,7 +140,7 @@ cdef object _service(str app_id, Py_ssize_t index, port, tuple groups, list opti
         app_id,
         index,
         known_as,
-        f"{app_id[1:].replace('/', '_')}_{known_as}",
+        _backend_name(app_id, known_as),
         mode,
         groups if options[GROUPS] is None else options[GROUPS],
         make_value(SERVICE_OPTIONS, options),

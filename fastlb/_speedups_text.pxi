@@ -98,6 +98,14 @@ cdef inline char *_put_clean(char *at, Text text) noexcept:
     return at + text.size
 
 
+cdef inline char *_put_path(char *at, Text app_id) noexcept:
+    """Put all but the first character of an app's id, with underscores for slashes."""
+    cdef Py_ssize_t i
+    for i in range(1, app_id.size):
+        at[i - 1] = c"_" if app_id.data[i] == c"/" else app_id.data[i]
+    return at + app_id.size - 1
+
+
 cdef inline int _append(Buffer *out, Text text) except -1:
     if out.size + text.size > out.room:
         _make_room(out, text.size)

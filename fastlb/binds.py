@@ -47,9 +47,11 @@ class Binds:
         """Learn of services."""
         for service in services:
             bind = _bind(service)
-            owners = self._owners.setdefault(bind, [])
-            insort(owners, service.app_id)
-            if len(owners) > 1:
+            owners = self._owners.get(bind)
+            if owners is None:
+                self._owners[bind] = [service.app_id]
+            else:
+                insort(owners, service.app_id)
                 self._shared.add(bind)
 
     def owners(self, service: Service) -> list[str]:

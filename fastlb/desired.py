@@ -205,9 +205,10 @@ class Desired:
     def _decide_plainly(self, concerned: Iterable[str], surroundings: Surroundings) -> dict[str, Wanted]:
         """Decide about those apps that have to do with no other and of which there is nothing to say."""
         decided: dict[str, Wanted] = {}
+        asking = self._assignment.askers
         for known_as in concerned:
             app = self._families.only_member(known_as)
-            if app is not None and known_as not in self._assignment:
+            if app is not None and known_as not in asking:
                 services = plain_services(app, self._rules, surroundings)
                 if services is not None:
                     decided[known_as] = Wanted(services, ()) if services else NOTHING
@@ -237,10 +238,13 @@ class Desired:
             return False
         self._binds.leave(before.services)
         self._binds.enter(wanted.services)
-        self._wanted[known_as], self._noted[known_as] = wanted, wanted.notes
         if wanted == NOTHING:
             del self._wanted[known_as]
-        if not wanted.notes:
+        else:
+            self._wanted[known_as] = wanted
+        if wanted.notes:
+            self._noted[known_as] = wanted.notes
+        elif before.notes:
             del self._noted[known_as]
         return True
 

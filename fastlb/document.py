@@ -83,7 +83,7 @@ class Document:
 
     def update(self, parts: Mapping[str, Part]) -> set[str]:
         """Replace plain parts, the empty one for an app that is gone; return the ids whose contribution differs now."""
-        concerned = set(parts) | self._writers.keys()
+        concerned = dict.fromkeys((*parts, *self._writers))
         if self._renderer.uses_maps:
             self._note_needs(parts)
         for app_id, part in parts.items():
@@ -93,8 +93,8 @@ class Document:
                 self._plain[app_id] = part
         if self._renderer.uses_maps:
             self._writers = self._find_writers()
-        concerned |= self._writers.keys()
-        before = {app_id: was for app_id in sorted(concerned) if (was := self._put(app_id)) is not None}
+        concerned |= dict.fromkeys(self._writers)
+        before = {app_id: was for app_id in concerned if (was := self._put(app_id)) is not None}
         self._count(before)
         return set(before)
 
@@ -138,7 +138,8 @@ class Document:
 
     def _note_needs(self, parts: Mapping[str, Part]) -> None:
         """Note which apps need map rules, before their plain parts are replaced."""
-        needs = [(app_id, self.plain_part(app_id).needs, part.needs) for app_id, part in parts.items()]
+        known = self._plain.get
+        needs = [(app_id, known(app_id, EMPTY).needs, part.needs) for app_id, part in parts.items()]
         differing = [each for each in needs if each[1] != each[2]]
         for kind, app_ids in enumerate(self._needing.values()):
             new = [app_id for app_id, before, now in differing if now[kind] and not before[kind]]
@@ -163,7 +164,7 @@ class Document:
 
     def _put(self, app_id: str) -> Part | None:
         """Have an app contribute what it should; return what it contributed before if that was something else."""
-        before, part = self.part(app_id), self._writers.get(app_id) or self.plain_part(app_id)
+        before, part = self._parts.get(app_id, EMPTY), self._writers.get(app_id) or self._plain.get(app_id, EMPTY)
         if part is before or part == before:
             return None
         self._rendering = None
@@ -180,29 +181,24 @@ class Document:
 
     def _count(self, before: Mapping[str, Part]) -> None:
         """Bring tables and sizes up to date; ``before`` is what apps contributed that contribute something else now."""
-        gone, came = before.values(), [self.part(app_id) for app_id in before]
+        came = [self.part(app_id) for app_id in before]
+        gone = [was for was in before.values() if was is not EMPTY]
         for table, entries_of in ((self.domains, attrgetter("domains")), (self.app_ids, attrgetter("app_ids"))):
-            table.enter(chain.from_iterable(map(entries_of, came)))
-            table.leave(chain.from_iterable(map(entries_of, gone)))
-        self.listening += sum([len(part.written) for part in came]) - sum([len(part.written) for part in gone])
-        self.checked += sum([part.checked for part in came]) - sum([part.checked for part in gone])
-        self.servers += sum(map(_servers_in, came)) - sum(map(_servers_in, gone))
-        self.dear.difference_update(chain.from_iterable(map(_dear_in, gone)))
-        self.dear.update(chain.from_iterable(map(_dear_in, came)))
-
-
-def _servers_in(part: Part) -> int:
-    return sum([len(each.service.servers) for each in part.written])
-
-
-def _dear_in(part: Part) -> list[str]:
-    return [each.service.backend for each in part.written if each.service.options.keep_connections]
+            table.enter(list(chain.from_iterable(map(entries_of, came))))
+            table.leave(list(chain.from_iterable(map(entries_of, gone))))
+        self.dear.difference_update(chain.from_iterable([part.dear for part in gone]))
+        self.dear.update(chain.from_iterable([part.dear for part in came]))
+        for parts, sign in ((gone, -1), (came, 1)):
+            self.listening += sign * sum([len(part.written) for part in parts])
+            self.checked += sign * sum([part.checked for part in parts])
+            self.servers += sign * sum([part.servers for part in parts])
 
 
 def _revise(app_ids: list[str], new: list[str], gone: list[str]) -> None:
     """Add to and take from a sorted list; one by one if they are few, which costs no look at the others."""
     if len(new) + len(gone) > FEW:
-        app_ids[:] = sorted({*app_ids, *new} - set(gone))
+        left = set(gone)
+        app_ids[:] = sorted([*(each for each in app_ids if each not in left), *new])
         return
     for app_id in new:
         insort(app_ids, app_id)

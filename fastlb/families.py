@@ -78,7 +78,7 @@ class Families:
                 self._seat(form.id)
             self._known_as[form.id] = known_now
             others = self._members.get(known_now)
-            self._members[known_now] = self._in_order((*others, form.id)) if others else (form.id,)
+            self._members[known_now] = (form.id,) if others is None else self._in_order((*others, form.id))
         self._apps[form.id] = form
         return known_now
 

@@ -27,6 +27,7 @@ EventCutter = _twin.EventCutter
 check_values = _twin.check_values
 clean = _twin.clean
 cookie = _twin.cookie
+enter = _twin.enter
 entry_hash = _twin.entry_hash
 fill = _twin.fill
 fill_each = _twin.fill_each

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastlb import kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 Entry = tuple[str, str]
 
@@ -57,17 +57,10 @@ class EntryTable:
         repeated = {key for key, by in balance.items() if max(before[key], before[key] + by) > 1}
         return EntryChange(gone, came, repeated)
 
-    def enter(self, entries: Iterable[Entry]) -> None:
+    def enter(self, entries: Sequence[Entry]) -> None:
         """Add entries, one count each."""
-        new = []
-        for entry in entries:
-            count = self._counts.get(entry, 0)
-            self._counts[entry] = count + 1
-            if count == 0:
-                self._keys[entry[0]] = self._keys.get(entry[0], 0) + 1
-                new.append(entry)
-        if new:
-            self.hash = (self.hash + kernel.table_hash(new)) % HASH_VALUES
+        if entries:
+            self.hash = (self.hash + kernel.enter(entries, self._counts, self._keys)) % HASH_VALUES
 
     def leave(self, entries: Iterable[Entry]) -> None:
         """Take away entries that were added, one count each."""

@@ -47,7 +47,8 @@ class Part(NamedTuple):
 
     ``services`` are those that were to be written, ``written`` those that could be, in service order; ``notes`` say why
     others could not be; ``needs`` are the map rules that serve it, whoever writes them; ``domains`` and ``app_ids`` are
-    its entries of the maps, in their order; ``checked`` counts its servers that have a health check.
+    its entries of the maps, in their order; it has so many ``servers``, ``checked`` of them with a health check. The
+    connections of its backends that are ``dear`` shall be kept longest (label KEEP_CONNECTIONS).
     """
 
     services: tuple[Service, ...]
@@ -57,9 +58,11 @@ class Part(NamedTuple):
     domains: tuple[Entry, ...]
     app_ids: tuple[Entry, ...]
     checked: int
+    servers: int
+    dear: tuple[str, ...]
 
 
-EMPTY = Part((), (), (), NO_RULES, (), (), 0)
+EMPTY = Part((), (), (), NO_RULES, (), (), 0, 0, ())
 
 EVERY_NEED = tuple(MapRules._make(bool(bits >> place & 1) for place in range(3)) for bits in range(8))
 KINDS = Part, Written, Fragment, VhostRules, WITHOUT_RULES, EVERY_NEED
@@ -217,6 +220,8 @@ def _part_of(services: tuple[Service, ...], written: list[Written], notes: list[
         domains=tuple([entry for fragment in fragments for entry in fragment.vhost.domains]),
         app_ids=tuple([fragment.app_entry for fragment in fragments if fragment.app_entry is not None]),
         checked=sum([fragment.checked for fragment in fragments]),
+        servers=sum([len(each.service.servers) for each in written]),
+        dear=tuple([each.service.backend for each in written if each.service.options.keep_connections]),
     )
 
 

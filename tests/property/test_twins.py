@@ -57,6 +57,7 @@ tasks = st.lists(mostly(ipv4.map(lambda host: Task("task.1", host, None, (), Non
 plain_servers = st.tuples(hosts, addresses, st.integers(0, 65535) | ints, st.booleans())
 servers = st.lists(mostly(plain_servers), max_size=5)
 health = st.lists(mostly(texts), min_size=1, max_size=5)
+counts = st.integers(0, 3)
 pairs = st.lists(mostly(st.tuples(texts, texts)), max_size=5)
 # What `fastlb.fragments` gives in truth: little of it would be left if all parts could be junk.
 plain_programs = st.lists(st.sampled_from(OFFERED).map(lambda name: (name,)) | st.text("ab {é"), max_size=9).map(tuple)
@@ -105,6 +106,7 @@ ARGUMENTS = {
     "map_text": (mostly(pairs),),
     "entry_hash": (mostly(texts), mostly(texts)),
     "table_hash": (mostly(pairs),),
+    "enter": (mostly(pairs), st.dictionaries(st.tuples(texts, texts), counts), st.dictionaries(texts, counts)),
     "is_ipv4": (mostly(ipv4),),
     "host_names": (mostly(tasks),),
     "fill_each": (mostly(programs_by_place), mostly(values_by_place)),

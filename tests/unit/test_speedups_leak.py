@@ -54,6 +54,11 @@ ARGUMENTS = {
     "server_values": (SERVERS, True, [" check"]),
     "entry_hash": ("a.example", "a_10000"),
     "table_hash": ([("a.example", "a_10000"), ("é.example", "b_10001")],),
+    "enter": (
+        [("a.example", "a_10000"), ("b.example", "b_10001")] * 2,
+        {("a.example", "a_10000"): 1},
+        {"a.example": 1},
+    ),
     "is_ipv4": ("127.0.0.1",),
     "host_names": ((*APP.tasks, APP.tasks[0]._replace(host="agent")),),
     "object_end": (b'{"a":[{"b":"\\\\"}]}', 0),
