@@ -59,8 +59,8 @@ fuzz: $(VENV)/.has-demo,test,lint $(VENV)/.can-fuzz ## fuzz, guided by coverage;
 
 # In a copy, whose extension nothing else ever loads. The sanitizers have to be there before Python itself is; leaks are
 # looked for by test_speedups_leak, since Python frees little when it ends.
-SANITIZED = tests/property/test_twins.py tests/property/test_cold_model.py tests/unit/test_speedups_leak.py \
-	tests/golden/test_golden.py tests/fuzz/test_replay.py
+SANITIZED = tests/property/test_twins.py tests/property/test_cold_model.py tests/property/test_shortcuts.py \
+	tests/unit/test_speedups_leak.py tests/golden/test_golden.py tests/fuzz/test_replay.py
 sanitize: $(VENV)/.has-demo,test,lint ## the tests of the hot path with AddressSanitizer, UBSan and all bounds checked
 	rm -rf build/sanitize && mkdir -p build/sanitize
 	cp -RL setup.py pyproject.toml README.md LICENSE fastlb templates tests build/sanitize/
@@ -114,7 +114,7 @@ clean: ## remove everything that was made
 
 # A stamp per set of extras; tests and checks share theirs. An extension left over from an earlier build is removed first, so that a build that is
 # left out leaves the pure-Python twin in charge and never an older compiled one.
-$(VENV)/.has-%: pyproject.toml setup.py fastlb/_speedups.pyx $(wildcard fastlb/_speedups_*.pxi) | $(VENV)/bin/pip
+$(VENV)/.has-%: pyproject.toml setup.py fastlb/_speedups.pyx $(wildcard fastlb/_speedups_*.pxi fastlb/_speedups_*.h) | $(VENV)/bin/pip
 	rm -f fastlb/_speedups.*.so
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --prefer-binary --editable '.[$*]'
 	@$(VENV)/bin/python -c '$(FIND_HAPROXY)' 2>/dev/null || { \
