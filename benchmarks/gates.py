@@ -89,6 +89,8 @@ def _memory(rows: Rows) -> Iterator[Gate]:
     for size, most_mb in MEMORY_MB.items():
         if row := rows.find(churn.FIRST, size, COMPILED):
             yield _at_most(f"MB after the first decision, {size}", row.median, most_mb, most_mb)
+        if row := rows.find(churn.TOUCHED, size, COMPILED):
+            yield _at_most(f"MB after each app has changed, {size}", row.median, most_mb, most_mb)
     for who in (COMPILED, PURE):
         curve = [row.median for row in rows.every if row.what == churn.AFTER and row.who == who]
         if len(curve) > 1:

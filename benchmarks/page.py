@@ -58,7 +58,7 @@ def _tables(rows: Rows) -> Iterable[tuple[str, list[str]]]:
     sizes = dict.fromkeys(row.size for row in rows.every if row.what == WHOLE[0])
     for each in sizes:
         yield f"Whole program, {each}", _by_who(rows, each, WHOLE, ("fastlb", "marathon-lb"))
-    memory = [row for row in rows.every if row.what in {churn.FIRST, churn.PEAK}]
+    memory = [row for row in rows.every if row.what in {churn.FIRST, churn.TOUCHED, churn.PEAK}]
     last = {row.who: row for row in rows.every if row.what == churn.AFTER}
     yield (
         "Memory of the thinking half",
