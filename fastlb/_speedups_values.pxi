@@ -62,9 +62,11 @@ cdef bint _has_below(Text text, uint64_t limit) noexcept:
 
 
 cdef inline bint _is_word(value) noexcept:
-    """Whether it is an ASCII text without blanks and control characters, but perhaps DEL."""
+    """Whether it is an ASCII text without blanks and control characters."""
     cdef Text text
-    return _see(value, &text) and text.size <= LONGEST_WORD and not _has_below(text, FIRST_IN_WORD)
+    if not _see(value, &text) or text.size > LONGEST_WORD or _has_below(text, FIRST_IN_WORD):
+        return False
+    return memchr(text.data, DELETE, text.size) is NULL
 
 
 cdef inline bint _is_printable(Text text) noexcept:

@@ -168,13 +168,17 @@ def _alive(task: Json) -> bool | None:
 
 
 def _text(document: Json, name: str) -> str:
-    """Return a member that must be one word; empty if it is missing."""
+    """Return a member that must be one word that can be printed; empty if it is missing."""
     value = document.get(name)
     if value is None:
         return ""
-    if not isinstance(value, str) or len(value) > MAX_WORD_CHARACTERS or any(map(str.isspace, value)):
+    if not isinstance(value, str) or len(value) > MAX_WORD_CHARACTERS or not _is_word(value):
         raise AppError(f"{name} is {value!r:.100}, one word is needed")
     return value
+
+
+def _is_word(text: str) -> bool:
+    return text.isprintable() and not any(map(str.isspace, text))
 
 
 def _member(document: Json, name: str) -> Json:

@@ -82,6 +82,7 @@ APPS: list[dict[str, Any]] = [FULL] + [
 SEEDS = [bytes([n % 256, n // 256, n % len(FLAGS)]) for n in range(len(APPS))] + [
     bytes([0, 0, flags, 1, place, 1, atom]) for flags in range(2) for place in range(40) for atom in range(128, 170, 4)
 ]
+SEEDS += [b"\x06\x00\x01\x01\x10\x01" + each for each in (b"\x10", b"\x7f", b"\x00")]  # in the address of a task
 FIRST = read_app(app("/first", [10800], {"HAPROXY_0_VHOST": "first.example"}, tasks=[task(7, "127.0.0.7", [31800])]))
 """Writes the rules that the first of all writes (COMPAT.md 6.9), so that the victim never does."""
 VICTIM = read_app(app("/victim", [10900], {"HAPROXY_0_VHOST": "victim.example"}, tasks=[task(8, "127.0.0.8", [31900])]))
