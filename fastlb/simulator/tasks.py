@@ -88,9 +88,9 @@ class TaskServers:
         servers = list(self._listeners.values())
         for address in list(self._tenants):
             self._close(address)
+        await _settle()  # a connection accepted just now becomes one that is ended
         await self._http.shutdown(timeout=0)
-        for _ in range(CYCLES_TO_SETTLE):
-            await asyncio.sleep(0)
+        await _settle()
         for server in servers:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(server.wait_closed(), CLOSED_WITHIN_S)
@@ -141,6 +141,11 @@ class TaskServers:
             "host": request.headers.get("Host"),
         }
         return web.Response(body=orjson.dumps(body), status=503 if sick else 200, content_type="application/json")
+
+
+async def _settle() -> None:
+    for _ in range(CYCLES_TO_SETTLE):
+        await asyncio.sleep(0)
 
 
 def _addresses(task: Task) -> list[Address]:

@@ -54,7 +54,7 @@ def web(cluster: SimulatedMarathon, shared: FrontDoor) -> str:
     name = f"web{port}"
     cluster.create_app(app(name, port) | {"instances": 3})
     cluster.wait_idle()
-    shared.wait_for("reload", start, ok=True)
+    until(lambda: f"(app /{name})" in str(shared.journal("reload", start)), said=shared.log)
     shared.wait_for_tasks(cluster, name)
     return name
 
