@@ -49,6 +49,7 @@ class Running:
         """Servers that stay out, whatever is desired, until Marathon has answered: by app and backend."""
         self._defaults = Defaults()
         self._backends: dict[str, Backend] = {}
+        """Those that HAProxy has otherwise than they are written in `document`."""
 
     def loaded(self, document: Document) -> None:
         """Learn that a new worker was loaded with ``document``; what was live before is in its files, or gone."""
@@ -89,8 +90,16 @@ class Running:
         self.stopped.difference_update(set(app_ids) - self._held.keys())
         for app_id in app_ids:
             for written in desired.part(app_id).written:
-                self._backends[written.service.backend] = self.wanted(written)
+                self._remember(written)
         self.heard(changes, now_s)
+
+    def _remember(self, written: Written) -> None:
+        """Keep a backend only where HAProxy has something else than is written; all others are read when needed."""
+        name = written.service.backend
+        if self._held.get(written.service.app_id, {}).get(name):
+            self._backends[name] = self.wanted(written)
+        else:
+            self._backends.pop(name, None)
 
     def heard(self, changes: Iterable[Change], now_s: float) -> None:
         """Learn which servers left and which came back."""
