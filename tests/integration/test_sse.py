@@ -52,10 +52,11 @@ def no_faults_for_the_next_test(cluster: SimulatedMarathon) -> Iterator[None]:
 @pytest.fixture
 def web(cluster: SimulatedMarathon, shared: FrontDoor) -> str:
     """The name of a new app of this test, routed already."""
-    port = next(ports)
+    port, start = next(ports), shared.now()
     name = f"web{port}"
     cluster.create_app(app(name, port, checks=True))
     cluster.wait_idle()
+    until(lambda: f"(app /{name})" in str(shared.journal("reload", start)), said=shared.log)
     shared.wait_for_tasks(cluster, name)
     return name
 

@@ -11,7 +11,7 @@ from tempfile import mkdtemp
 
 from tests.soak.report import page, plot, table
 from tests.soak.sizes import Sizes
-from tests.soak.soak import soaked
+from tests.soak.soak import Outcome, soaked
 
 
 def main() -> int:
@@ -22,15 +22,20 @@ def main() -> int:
     sys.stdout.write(f"{sizes}\nlog and journal: {folder}\n")
     sys.stdout.flush()
     with soaked(sizes, folder) as scene:
-        outcome = scene.outcome
+        _report(scene.outcome, folder, args)
+    return 1 if scene.outcome.faults() else 0
+
+
+def _report(outcome: Outcome, folder: Path, args: argparse.Namespace) -> None:
+    """Say what came of it while all of it still runs: whatever its end finds wrong, the figures of hours stay."""
     (folder / "samples").write_text(json.dumps(outcome.samples))
     sys.stdout.write("\n".join([table(outcome), *outcome.faults(), ""]))
+    sys.stdout.flush()
     if args.plot:
         plot(outcome, args.plot)
     if args.page:
         picture = os.path.relpath(args.plot, args.page.parent) if args.plot else None
         args.page.write_text(page(outcome, picture))
-    return 1 if outcome.faults() else 0
 
 
 def _arguments() -> argparse.Namespace:
