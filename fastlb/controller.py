@@ -48,7 +48,7 @@ from fastlb.settings import map_paths, read_catalogue, read_limits, read_reached
 from fastlb.shrink import ShrinkGuard
 from fastlb.store import Store
 from fastlb.supervisor_link import SupervisorLink
-from fastlb.trial import Trial
+from fastlb.trial import Trial, sweep_trials
 
 if TYPE_CHECKING:
     import argparse
@@ -124,9 +124,12 @@ def _prepare(settings: Settings, haproxy: HAProxy | None) -> None:
     sys.setswitchinterval(SWITCH_S)
     found = haproxy.version_text if haproxy else "none"
     log.info("fastlb %s, hot path: %s, HAProxy: %s", __version__, kernel.CHOSEN, found)
+    if settings.dry:
+        return
     paths = settings.paths
-    for folder in () if settings.dry else {paths.config.parent, paths.run_dir, paths.run_dir / GOOD_FOLDER}:
+    for folder in {paths.config.parent, paths.run_dir, paths.run_dir / GOOD_FOLDER}:
         sweep(folder)
+    sweep_trials()
 
 
 def find_for(args: argparse.Namespace, environ: Mapping[str, str], settings: Settings) -> HAProxy | None:

@@ -1,13 +1,16 @@
 """Tries a rendering on HAProxy before it replaces anything (COMPAT.md 7.2, 7.3).
 
 The candidate and its maps are written to a private folder that is gone afterwards; in the text that is tried, the paths
-of the maps are those of the candidates, so that a new vhost is checked with the map that routes it (quirk 25).
+of the maps are those of the candidates, so that a new vhost is checked with the map that routes it (quirk 25). Whoever
+uses such a folder holds a lock on it, so that the next one can tell what somebody left who was killed.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from fastlb.render import Rendering
 
 CANDIDATE = "haproxy.cfg"
+FOLDER_PREFIX = "fastlb-trial-"
 
 
 class Trial:
@@ -54,13 +58,34 @@ class Trial:
         return validate(haproxy, candidate, timeout_s=self._timeout_s)
 
 
+def sweep_trials() -> None:
+    """Remove the folders of trials in which somebody was killed, of any fastlb that has them beside ours."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*"):
+        with suppress(OSError):  # in use, somebody else's, or gone meanwhile
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove(folder)
+            finally:
+                os.close(handle)
+
+
 @contextmanager
 def _folder() -> Iterator[Path]:
     """Give a private folder, gone afterwards: removed without opening anything, since descriptors may have run out."""
-    folder = Path(tempfile.mkdtemp(prefix="fastlb-trial-"))
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
     try:
-        yield folder
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            yield folder
+        finally:
+            os.close(handle)
     finally:
-        for name in (DOMAIN_MAP, APP_MAP, CANDIDATE):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    for name in (DOMAIN_MAP, APP_MAP, CANDIDATE):
+        (folder / name).unlink(missing_ok=True)
+    folder.rmdir()

@@ -48,8 +48,11 @@ def test_a_new_controller_clears_away_what_the_killed_one_was_writing(running):
     halves = [folder / ".haproxy.cfg.half.fastlb-new" for folder in folders]
     for half in halves:
         half.write_text("global\n")
+    trial = running.folder / "tmp" / "fastlb-trial-killed"
+    trial.mkdir()
+    (trial / "haproxy.cfg").write_text("global\n")
     running.wait_for("reload", kill_controller(running), ok=True)
-    assert [half for half in halves if half.exists()] == []
+    assert [path for path in (*halves, trial) if path.exists()] == []
 
 
 def test_what_changed_while_there_was_no_controller_is_loaded(own_cluster, running):
