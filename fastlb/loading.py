@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 QUESTION_TIMEOUT_S = 5.0
 ENDED_WITHIN_S = 2.0
+TOLD_WITHIN_S = 1.0
+"""How its master ended is told by the supervisor, which reaps it, a moment later."""
 LOOK_EVERY_S = 0.02
 PROMPT_S = 0.5
 """A worker that answers within it hands over its listeners in time: it has 1 s, on every version from 2.6 to 3.4."""
@@ -131,7 +133,15 @@ class SupervisedHAProxy:
         deadline_s = monotonic() + ENDED_WITHIN_S
         while not (ended := _is_gone(master_pid) or _is_gone(outcome.worker_pid)) and monotonic() < deadline_s:
             sleep(LOOK_EVERY_S)
-        return _ended(outcome) if ended else outcome
+        return self._ended(master_pid, outcome) if ended else outcome
+
+    def _ended(self, master_pid: int | None, outcome: ReloadOutcome) -> ReloadOutcome:
+        """HAProxy is gone: for what it was given, unless somebody killed it, as a machine without memory does."""
+        deadline_s = monotonic() + TOLD_WITHIN_S
+        while (killed := self._link.was_killed(master_pid)) is None and monotonic() < deadline_s:
+            sleep(LOOK_EVERY_S)
+        how = "HAProxy was killed meanwhile" if killed else "HAProxy ended on them"
+        return replace(outcome, ok=False, refused=not killed, ended=True, log=f"{how}; {outcome.log}")
 
     def _answers(self, worker_pid: int | None) -> bool:
         try:
@@ -156,10 +166,6 @@ class SupervisedHAProxy:
             log.debug("it is not known how often HAProxy was reloaded: %s; a new controller will reload once", error)
         else:
             self._files.mark(master.pid, master.reloads, stamps)
-
-
-def _ended(outcome: ReloadOutcome) -> ReloadOutcome:
-    return replace(outcome, ok=False, refused=True, ended=True, log=f"HAProxy ended on them; {outcome.log}")
 
 
 def _is_gone(pid: int | None) -> bool:

@@ -81,6 +81,8 @@ CONTROLLER_SCORE = 600
 _UNHANG = ((0, signal.SIGUSR2), (1.0, signal.SIGKILL))
 #: A worker without a master has had this long to notice.
 _ORPHANED = ((1.0, signal.SIGKILL),)
+#: How HAProxy ends when somebody kills it, or its worker, of whose end the master makes its own status.
+_KILLED = {end for signal_ in (signal.SIGKILL, signal.SIGTERM) for end in (-signal_, 128 + signal_)}
 _HARD_STOP = ((0, signal.SIGTERM), (INSIST_S, signal.SIGKILL))
 _WATCHED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGCHLD)
 
@@ -307,7 +309,7 @@ class Supervisor:
         self._serving = False
         self._kill_orphans()
         self._answer_waiting(ok=False, said=f"{said}\n{tail}")
-        self._link.tell({"event": "exited", "pid": pid, "said": said, "log": tail})
+        self._link.tell({"event": "exited", "pid": pid, "said": said, "log": tail, "killed": code in _KILLED})
 
     def _kill_orphans(self) -> None:
         for orphan in find_orphans(self._listen_on):

@@ -76,6 +76,7 @@ class SupervisorLink:
         self._asking = threading.Lock()
         self._next_beat_s = 0.0
         self.haproxy_pid: int | None = None
+        self._last_end: tuple[int | None, bool] = None, False
         self._reader = threading.Thread(target=self._read, name="supervisor-link", daemon=True)
         self._reader.start()
 
@@ -115,6 +116,11 @@ class SupervisorLink:
             except OSError as reason:
                 return self._failed(f"the supervisor cannot be asked: {reason.strerror}")
             return self._answer_to(number, time.monotonic() + timeout_s)
+
+    def was_killed(self, pid: int | None) -> bool | None:
+        """Whether this master, or its worker, was ended by somebody else; None while its end has not been told."""
+        ended_pid, killed = self._last_end
+        return killed if pid == ended_pid else None
 
     def close(self) -> None:
         """End the link and its thread."""
@@ -160,4 +166,5 @@ class SupervisorLink:
             self.haproxy_pid = told["pid"]
             return HAProxyStarted(told["pid"])
         self.haproxy_pid = None
+        self._last_end = told["pid"], told.get("killed", False)
         return HAProxyExited(told["pid"], told["said"], told["log"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.fakes.front_door import app
+from tests.fakes.front_door import app, until
 
 if TYPE_CHECKING:
     from fastlb.simulator.server import SimulatedMarathon
@@ -53,6 +53,14 @@ def test_a_new_controller_clears_away_what_the_killed_one_was_writing(running):
     (trial / "haproxy.cfg").write_text("global\n")
     running.wait_for("reload", kill_controller(running), ok=True)
     assert [path for path in (*halves, trial) if path.exists()] == []
+
+
+def test_a_new_app_is_not_blamed_for_a_worker_that_somebody_kills(own_cluster, running):
+    before = running.worker()
+    own_cluster.create_app(app("new", next(ports)))
+    until(lambda: [each for each in running.master().children() if each != before])[0].kill()
+    running.wait_for_status("new.test", 200)
+    assert "on new definitions" not in running.log()
 
 
 def test_what_changed_while_there_was_no_controller_is_loaded(own_cluster, running):
