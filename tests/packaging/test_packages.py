@@ -18,7 +18,7 @@ pytestmark = pytest.mark.packages
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-SOURCES = {".pyx", ".pxi"}
+SOURCES = {".pyx", ".pxi", ".h"}
 MADE = {".so", ".c", ".html"}
 BIGGEST_WHEEL = 1_000_000
 NOBODY = 65534
